@@ -1,0 +1,89 @@
+"""Item cards: what ranking needs of a product, one fixed-size record, readable in bulk.
+
+Pure. A request decodes all its cards with one `np.frombuffer`, so the record has no variable part.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CATEGORIES_MAX = 4
+VERSION = 1
+
+
+def card_dtype(dims: int) -> np.dtype[Any]:
+    """The record for vectors of `dims`; `vector * scale` is the float vector (symmetric int8)."""
+    return np.dtype(
+        [
+            ("version", "<u2"),
+            ("title_chars", "<u2"),
+            ("price", "<f4"),  # NaN: unknown
+            ("popularity", "<f4"),  # as the catalogue says; NaN: unknown
+            ("updated_at", "<f8"),  # seconds since the epoch
+            ("available", "u1"),
+            ("brand", "<u4"),  # crc32 of the case-folded name; 0: none
+            ("categories", "<u4", (CATEGORIES_MAX,)),
+            ("domain", "<u4"),
+            ("scale", "<f4"),
+            ("vector", "i1", (dims,)),
+        ]
+    )
+
+
+def token(name: str | None) -> int:
+    """crc32 of a case-folded name, 0 for none; equal names have equal tokens."""
+    return zlib.crc32(name.casefold().encode()) if name else 0
+
+
+def pack(
+    *,
+    title: str,
+    vector: NDArray[np.float32],
+    price: float | None = None,
+    popularity: float | None = None,
+    updated_at_seconds: float = 0.0,
+    available: bool = True,
+    brand: str | None = None,
+    categories: Sequence[str] = (),
+    domain: str | None = None,
+) -> bytes:
+    """One record; `vector` is float32 [dims], any length above zero."""
+    record = np.zeros((), card_dtype(vector.shape[0]))
+    record["version"] = VERSION
+    record["title_chars"] = min(len(title), 65535)
+    record["price"] = np.nan if price is None else price
+    record["popularity"] = np.nan if popularity is None else popularity
+    record["updated_at"] = updated_at_seconds
+    record["available"] = available
+    record["brand"] = token(brand)
+    tokens = [token(name) for name in categories[:CATEGORIES_MAX]]
+    record["categories"] = tokens + [0] * (CATEGORIES_MAX - len(tokens))
+    record["domain"] = token(domain)
+    scale = float(np.abs(vector).max()) / 127.0 or 1.0
+    record["scale"] = scale
+    record["vector"] = np.rint(vector / scale).astype(np.int8)
+    return record.tobytes()
+
+
+def unpack_many(
+    blobs: Sequence[bytes | None], dims: int
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Records [n] and which of them are present; absent or foreign ones read as an empty record."""
+    dtype = card_dtype(dims)
+    empty = np.zeros((), dtype)
+    empty["price"] = empty["popularity"] = np.nan
+    empty["available"] = 1
+    filler = empty.tobytes()
+    present = np.array([b is not None and len(b) == dtype.itemsize for b in blobs], dtype=bool)
+    joined = b"".join(b if ok and b else filler for b, ok in zip(blobs, present, strict=True))
+    records = np.frombuffer(joined, dtype)
+    return records, present & (records["version"] == VERSION)
+
+
+def vectors(records: NDArray[Any]) -> NDArray[np.float32]:
+    """The float vectors [n, dims] of `records`."""
+    scaled: NDArray[np.float32] = records["vector"].astype(np.float32) * records["scale"][:, None]
+    return scaled

@@ -1,0 +1,25 @@
+"""What turns a text into a vector, as data: two equal digests mean vectors that may be compared."""
+
+import hashlib
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+
+class Recipe(BaseModel):
+    """Everything that changes a vector; stamped into each index and checked for each query."""
+
+    model_config = ConfigDict(frozen=True)
+
+    encoder: str
+    revision: str = ""
+    pooling: str = "mean"
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    dims: int
+    max_tokens: int = 128
+
+    def digest(self) -> str:
+        """Sixteen hex digits over all fields; stable over processes and versions of Python."""
+        canonical = orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(canonical).hexdigest()[:16]

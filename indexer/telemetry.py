@@ -1,0 +1,49 @@
+"""Logs and counters: one formatter for sidecar, workers and command line.
+
+An event name is constant, data goes in keywords; never query text, vectors or user ids. Logs go
+to stderr, so that stdout stays for results.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from indexer.settings import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Send structlog and the standard library's loggers through one formatter to stderr."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    final: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for noisy in ("elastic_transport", "urllib3", "kombu", "amqp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def log(name: str) -> Any:
+    """A bound logger; `log("catalogue").info("chunk_written", items=3)`."""
+    return structlog.get_logger(name)
