@@ -1,0 +1,1 @@
+"""Puts the processes together: Docker files and the local stack."""

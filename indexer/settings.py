@@ -22,7 +22,9 @@ class Settings(BaseSettings):
     elasticsearch_url: str = Field(
         "http://127.0.0.1:9200", description="Address of Elasticsearch, several with commas."
     )
-    elasticsearch_api_key: SecretStr | None = Field(None, description="API key, where security is on.")
+    elasticsearch_api_key: SecretStr | None = Field(
+        None, description="API key, where security is on."
+    )
     elasticsearch_ca_certs: Path | None = Field(None, description="CA bundle of the cluster.")
     elasticsearch_timeout_seconds: float = Field(
         30.0, gt=0, description="How long a worker waits for one answer of Elasticsearch."
@@ -32,8 +34,12 @@ class Settings(BaseSettings):
     sidecar_url: str = Field(
         "http://127.0.0.1:8600", description="Address of the sidecar, for the command line."
     )
-    home: Path = Field(Path(".hitweave"), description="Folder of the local stack, models and rejects.")
-    models: Path | None = Field(None, description="Folder of the model registry; default: home/models.")
+    home: Path = Field(
+        Path(".hitweave"), description="Folder of the local stack, models and rejects."
+    )
+    models: Path | None = Field(
+        None, description="Folder of the model registry; default: home/models."
+    )
     pseudonym_key: SecretStr = Field(
         SecretStr("hitweave-local"),
         description="Key of the HMAC that replaces user ids; set your own and keep it.",
@@ -56,7 +62,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where encoders run.")
     encoder_batch: int = Field(64, ge=1, le=4096, description="Texts in one forward pass.")
     log_format: Literal["console", "json"] = Field("console", description="How logs are written.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
 
     @property
     def models_dir(self) -> Path:

@@ -1,0 +1,1 @@
+"""The read side: everything that answers, and everything that learns to answer better."""

@@ -1,0 +1,1 @@
+"""Sample catalogues and behaviour."""

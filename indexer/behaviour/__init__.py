@@ -1,0 +1,1 @@
+"""What shoppers did: from UBI events to journal and state."""

@@ -1,0 +1,1 @@
+"""Catalogue items: from feed lines to documents and cards."""

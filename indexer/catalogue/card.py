@@ -68,9 +68,7 @@ def pack(
     return record.tobytes()
 
 
-def unpack_many(
-    blobs: Sequence[bytes | None], dims: int
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def unpack_many(blobs: Sequence[bytes | None], dims: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Records [n] and which of them are present; absent or foreign ones read as an empty record."""
     dtype = card_dtype(dims)
     empty = np.zeros((), dtype)

@@ -1,0 +1,1 @@
+"""From journalled behaviour to a better model; never imported by what serves."""

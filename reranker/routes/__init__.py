@@ -1,0 +1,1 @@
+"""HTTP routes of the sidecar; each module is one blueprint."""
