@@ -3,7 +3,7 @@
 import hashlib
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Recipe(BaseModel):
@@ -16,10 +16,15 @@ class Recipe(BaseModel):
     pooling: str = "mean"
     query_prompt: str = ""
     passage_prompt: str = ""
-    dims: int
-    max_tokens: int = 128
+    dims: int = Field(gt=0)
+    normalized: bool = True
+    max_tokens: int = Field(128, gt=0)
 
     def digest(self) -> str:
         """Sixteen hex digits over all fields; stable over processes and versions of Python."""
         canonical = orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(canonical).hexdigest()[:16]
+
+    def prompt(self, role: str) -> str:
+        """What stands before each text in this role: "query" or "passage"."""
+        return self.query_prompt if role == "query" else self.passage_prompt
