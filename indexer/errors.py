@@ -6,6 +6,7 @@
     │   ├── InvalidConfig     an index configuration file
     │   ├── InvalidProduct    one catalogue line
     │   ├── InvalidEvent      one UBI event or query
+    │   ├── InvalidRequest    what a search or rerank asks of Hitweave itself
     │   ├── UnknownIndex
     │   └── IncompatibleIndex an existing index that cannot hold what is asked
     ├── CouldNotReach         exit 3: a server or a part is not there
@@ -54,6 +55,10 @@ class InvalidProduct(AskedWrongly):
 
 class InvalidEvent(AskedWrongly):
     """One event or query is rejected; the others go on."""
+
+
+class InvalidRequest(AskedWrongly):
+    """What a request asks of Hitweave itself cannot be understood."""
 
 
 class UnknownIndex(AskedWrongly):
