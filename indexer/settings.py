@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         60.0, gt=0, description="How long a bulk write backs off on 429 and 503."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where encoders run.")
+    encoder_threads: int = Field(
+        1, ge=1, le=256, description="Processor threads of one encoder in one process."
+    )
     encoder_batch: int = Field(64, ge=1, le=4096, description="Texts in one forward pass.")
     log_format: Literal["console", "json"] = Field("console", description="How logs are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

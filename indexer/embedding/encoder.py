@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer import settings
 from indexer.embedding.recipe import Recipe
 from indexer.embedding.specification import Specification, parse
 from indexer.errors import EncoderUnavailable, InvalidConfig
@@ -61,6 +62,10 @@ def _build(specification: Specification) -> Encoder:
         from indexer.embedding import hashed
 
         return hashed.open_hashed(specification)
+    if specification.family == "packaged":
+        from indexer.embedding import packaged
+
+        return packaged.open_packaged(specification, threads=settings.load().encoder_threads)
     raise InvalidConfig(f"no encoder is called {specification.family!r}")
 
 
