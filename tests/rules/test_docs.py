@@ -1,0 +1,73 @@
+"""README is held to the code: settings, signals, commands, files, targets."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """The text below one heading of README, up to the next heading of its level or above."""
+    found = re.search(
+        rf"^(#+) {re.escape(title)}\n(.*?)(?=^#{{1,2}} |\Z)", README, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"README has no section {title!r}"
+    return found.group(2)
+
+
+def first_cells(table: str) -> list[str]:
+    """The code spans in the first column of a Markdown table."""
+    return re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+
+
+def test_every_setting_stands_in_readme_and_no_other() -> None:
+    from indexer.settings import Settings
+    from reranker.settings import Settings as ServingSettings
+
+    fields = {f"HITWEAVE_{name.upper()}" for name in Settings.model_fields}
+    fields |= {f"HITWEAVE_{name.upper()}" for name in ServingSettings.model_fields}
+    assert set(first_cells(section("Settings"))) == fields
+
+
+def test_every_signal_stands_in_readme_and_no_other() -> None:
+    from reranker.signals.definition import SIGNALS
+
+    listed = first_cells(section("Signals"))
+    assert listed == [signal.name for signal in SIGNALS]
+
+
+def test_every_command_stands_in_readme_and_no_other() -> None:
+    modules = {
+        path.stem.replace("_", "-")
+        for path in (ROOT / "compose/local/commands").glob("*.py")
+        if path.stem != "__init__"
+    }
+    listed = {cell.split()[1] for cell in first_cells(section("Commands"))}
+    assert listed == modules
+
+
+def test_every_make_target_stands_in_readme() -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    missing = [target for target in targets if f"`make {target}" not in README]
+    assert not missing
+
+
+def test_every_path_that_readme_names_exists() -> None:
+    named = set(re.findall(r"`((?:indexer|reranker|compose|plugin|tests|docs)/[\w./-]*)`", README))
+    assert len(named) > 20
+    missing = sorted(path for path in named if not (ROOT / path).exists())
+    assert not missing
+
+
+@pytest.mark.parametrize("command", ["up", "create", "catalogue", "events", "train", "evaluate"])
+def test_help_of_a_command_needs_no_server(command: str) -> None:
+    from tests.conftest import HITWEAVE
+
+    done = subprocess.run([str(HITWEAVE), command, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
