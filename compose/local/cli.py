@@ -1,0 +1,141 @@
+"""The `hitweave` command: finds subcommands by name, the stack's addresses, and words for errors.
+
+Imports nothing heavy: `hitweave --help` must answer at once.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from compose.local.home import DEFAULT_HOME, Home
+from indexer.errors import CouldNotReach, HitweaveError
+
+COMMANDS = (
+    *("up", "down", "status", "doctor", "create", "catalogue", "events", "train", "evaluate"),
+    *("models", "search", "recommend", "erase-user", "serve", "worker", "export-encoder"),
+    *("demo", "bench"),
+)
+# These say where servers are; a remembered address must not look like a wish.
+WITHOUT_ADDRESSES = frozenset({"up"})
+HOME_VARIABLE = "HITWEAVE_HOME"
+
+
+class Commands(click.Group):
+    """Subcommands are modules of compose.local.commands, imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it
+        """The commands that exist."""
+        return [name for name in COMMANDS if importlib.util.find_spec(_module(name))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None where there is none of that name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(_module(cmd_name)).command
+        _show_home_option(command)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take --home out wherever it stands."""
+        rest, home = take_home(args)
+        os.environ[HOME_VARIABLE] = str(Home(Path(home or _home_from_environment())).folder)
+        return super().parse_args(ctx, rest)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command where the stack's addresses are known."""
+        if ctx.protected_args and ctx.protected_args[0] not in WITHOUT_ADDRESSES:
+            for name, value in Home(Path(os.environ[HOME_VARIABLE])).environment().items():
+                os.environ.setdefault(name, value)
+        return super().invoke(ctx)
+
+
+def take_home(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """The arguments without --home, and its value; nothing after `--` is touched."""
+    rest: list[str] = []
+    home = None
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif argument == "--home":
+            home = next(waiting, None)
+            if home is None:
+                raise click.UsageError("Option '--home' requires a folder.")
+        elif argument.startswith("--home="):
+            home = argument.removeprefix("--home=")
+        else:
+            rest.append(argument)
+    return rest, home
+
+
+def _home_from_environment() -> str:
+    return os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
+
+
+def _module(command: str) -> str:
+    return f"compose.local.commands.{command.replace('-', '_')}"
+
+
+def _home_option() -> click.Option:
+    return click.Option(
+        ["--home"],
+        metavar="DIR",
+        expose_value=False,
+        help="Folder of the local stack, before or after the command "
+        f"[env: {HOME_VARIABLE}; default: {DEFAULT_HOME}].",
+    )
+
+
+def _show_home_option(command: click.Command) -> None:
+    """Only for --help: the value was taken before."""
+    if not any("--home" in parameter.opts for parameter in command.params):
+        command.params.append(_home_option())
+
+
+@click.command(
+    cls=Commands,
+    params=[_home_option()],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="hitweave", prog_name="hitweave")
+def hitweave() -> None:
+    """AI fusion search for Elasticsearch.
+
+    Start with `hitweave up`; `hitweave COMMAND --help` explains each command.
+    """
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line and their exit code."""
+    try:
+        hitweave.main(standalone_mode=True)
+    except HitweaveError as error:
+        click.echo(f"hitweave: {error.message}", err=True)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if not _is_unreachable(error):
+            raise
+        click.echo(f"hitweave: {unreachable_message(error)}", err=True)
+        sys.exit(CouldNotReach.exit_code)
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Whether a client library gave up on a server; without importing those libraries."""
+    names = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    return bool(names & {"elastic_transport.ConnectionError", "redis.ConnectionError"})
+
+
+def unreachable_message(error: Exception) -> str:
+    """Which server it was, and what to do."""
+    server = "Valkey" if type(error).__module__.startswith("redis") else "Elasticsearch"
+    return f"{server} does not answer ({type(error).__name__}): `hitweave status` shows what is up"
+
+
+if __name__ == "__main__":
+    main()

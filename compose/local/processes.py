@@ -1,0 +1,98 @@
+"""Our own processes as parts of the stack: Celery workers by queue, and the sidecar."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+from compose.local.home import Addresses, Home
+from compose.local.part import Part, Readiness
+
+QUEUES = ("embed", "index", "behaviour")
+SIDECAR = "sidecar"
+SIDECAR_WORKERS = 2
+SIDECAR_THREADS = 4
+WORKER_ADVICE = "read the log above; `hitweave doctor` checks settings, servers and models"
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many processes and threads do the work."""
+
+    worker_processes: int = 1
+    sidecar_processes: int = SIDECAR_WORKERS
+    sidecar_threads: int = SIDECAR_THREADS
+
+
+def worker_name(queue: str) -> str:
+    """The part that works on `queue`."""
+    return f"worker-{queue}"
+
+
+def worker_command(queues: str, name: str, processes: int, level: str = "info") -> tuple[str, ...]:
+    """Celery as this project runs it: no chatter among workers, one task taken at a time."""
+    return (
+        *(sys.executable, "-m", "celery", "-A", "indexer.worker:app", "worker"),
+        *("-Q", queues, "-n", name, "--concurrency", str(processes), "--prefetch-multiplier", "1"),
+        *("--without-gossip", "--without-mingle", "--loglevel", level),
+    )
+
+
+def sidecar_command(host: str, port: int, processes: int, threads: int) -> tuple[str, ...]:
+    """Gunicorn as this project runs it."""
+    return (
+        *(sys.executable, "-m", "gunicorn", "reranker.wsgi:app", "--bind", f"{host}:{port}"),
+        *("--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)),
+        *("--worker-tmp-dir", worker_tmp_folder(), "--keep-alive", "65", "--log-level", "info"),
+    )
+
+
+def worker_tmp_folder() -> str:
+    """Where gunicorn's heartbeat files cannot be held up by a slow disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+
+
+def worker(queue: str, home: Home, load: Load, after: tuple[str, ...]) -> Part:
+    """One Celery worker; ready when it answers a ping."""
+    addresses = _addresses(home)
+    name = f"{queue}@{home.id()}"
+    return Part(
+        name=worker_name(queue),
+        command=worker_command(queue, name, load.worker_processes),
+        environment=environment(home),
+        folder=home.folder,
+        log=home.logs / f"{worker_name(queue)}.log",
+        readiness=Readiness(kind="celery", url=addresses.valkey_url, worker=name),
+        after=after,
+        stop_seconds=30,
+        advice=WORKER_ADVICE,
+        note=f"Celery, queue {queue}",
+    )
+
+
+def sidecar(home: Home, port: int, load: Load, after: tuple[str, ...]) -> Part:
+    """The sidecar; ready when warmed up, as it says itself."""
+    addresses = _addresses(home)
+    return Part(
+        name=SIDECAR,
+        command=sidecar_command("127.0.0.1", port, load.sidecar_processes, load.sidecar_threads),
+        environment=environment(home),
+        folder=home.folder,
+        log=home.logs / f"{SIDECAR}.log",
+        readiness=Readiness(kind="http", url=f"{addresses.sidecar_url}/health/ready"),
+        after=after,
+        stop_seconds=20,
+        advice=WORKER_ADVICE,
+        note=f"gunicorn, {load.sidecar_processes} processes of {load.sidecar_threads} threads",
+    )
+
+
+def environment(home: Home) -> dict[str, str]:
+    """The user's environment with the stack's addresses; one thread a process in numeric code."""
+    return {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ, **home.environment()}
+
+
+def _addresses(home: Home) -> Addresses:
+    addresses = home.addresses()
+    if addresses is None:
+        raise RuntimeError("the addresses are written before the parts are planned")
+    return addresses
