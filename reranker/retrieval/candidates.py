@@ -1,0 +1,170 @@
+"""What the two legs found, joined; and the decoding of Elasticsearch's answer. Pure.
+
+A leg that failed is absent, never empty by mistake: the caller learns why and answers with the
+other one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.retrieval.query import KEYWORD_NAME
+
+TRACKED_TOTAL = 10_000  # Elasticsearch counts this far unless told otherwise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The union of both legs, keyword order first, then what only the vectors found.
+
+    Arrays are float32 [n]. `knn` is the cosine; ranks count from 1; NaN: not in that leg. A
+    document that the vectors found and the keywords match below their window has `bm25` but no
+    `bm25_rank`.
+    """
+
+    ids: list[str]
+    bm25: NDArray[np.float32]
+    bm25_rank: NDArray[np.float32]
+    knn: NDArray[np.float32]
+    knn_rank: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp]) -> "Candidates":
+        """The candidates at `rows`, in that order."""
+        return Candidates(
+            [self.ids[row] for row in rows],
+            self.bm25[rows],
+            self.bm25_rank[rows],
+            self.knn[rows],
+            self.knn_rank[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many documents match; `exact` is Elasticsearch's relation `eq`."""
+
+    value: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Retrieved:
+    """One retrieval, decoded. `hits` holds the hit of each candidate as Elasticsearch sent it.
+
+    `groups` has each candidate's value of the collapse field, None where nothing is collapsed.
+    """
+
+    candidates: Candidates
+    hits: Mapping[str, Mapping[str, Any]]
+    total: Total | None
+    shards: Mapping[str, Any]
+    timed_out: bool
+    took_ms: int
+    aggregations: Mapping[str, Any] | None = None
+    suggest: Mapping[str, Any] | None = None
+    groups: Sequence[str | None] | None = None
+    degraded: str | None = None
+
+    def marked(self, reason: str) -> "Retrieved":
+        """The same retrieval, degraded for `reason`."""
+        return replace(self, degraded=reason)
+
+
+def decode(
+    responses: Mapping[str, Mapping[str, Any]],
+    *,
+    keyword_only: bool,
+    collapse_field: str | None = None,
+) -> Retrieved:
+    """Join the answers of legs `keyword`, `knn` and `facets`, those that there are.
+
+    `keyword_only` keeps what the keyword leg holds, as a client's `min_score` demands.
+    """
+    keyword, knn = _hits(responses.get("keyword")), _hits(responses.get("knn"))
+    if keyword_only:
+        known = {hit["_id"] for hit in keyword}
+        knn = [hit for hit in knn if hit["_id"] in known]
+    hits = {hit["_id"]: hit for hit in (*knn, *keyword)}
+    candidates = join(keyword, knn)
+    first = responses.get("keyword") or responses["knn"]
+    facets = responses.get("facets") or responses.get("keyword") or {}
+    whole = responses.values()
+    return Retrieved(
+        candidates=candidates,
+        hits=hits,
+        groups=_groups(candidates, hits, collapse_field),
+        total=_total(responses, knn),
+        shards=first["_shards"],
+        timed_out=any(answer.get("timed_out") for answer in whole),
+        took_ms=max(int(answer.get("took", 0)) for answer in whole),
+        aggregations=facets.get("aggregations"),
+        suggest=first.get("suggest"),
+        degraded=_partial(responses),
+    )
+
+
+def join(keyword: Sequence[Mapping[str, Any]], knn: Sequence[Mapping[str, Any]]) -> Candidates:
+    """Candidates of two ranked hit lists."""
+    rows = {hit["_id"]: row for row, hit in enumerate(keyword)}
+    for hit in knn:
+        rows.setdefault(hit["_id"], len(rows))
+    bm25, bm25_rank, cosine, knn_rank = np.full((4, len(rows)), np.nan, dtype=np.float32)
+    count = len(keyword)
+    bm25[:count] = [hit["_score"] for hit in keyword]
+    bm25_rank[:count] = np.arange(1, count + 1)
+    if knn:
+        at = np.fromiter((rows[hit["_id"]] for hit in knn), np.intp, len(knn))
+        # Elasticsearch scores a cosine c as (1 + c) / 2.
+        cosine[at] = np.array([hit["_score"] for hit in knn], dtype=np.float32) * 2.0 - 1.0
+        knn_rank[at] = np.arange(1, len(knn) + 1)
+        for row, hit in zip(at, knn, strict=True):
+            if row >= count and (score := keyword_score(hit)) is not None:
+                bm25[row] = score
+    return Candidates(list(rows), bm25, bm25_rank, cosine, knn_rank)
+
+
+def keyword_score(hit: Mapping[str, Any]) -> float | None:
+    """The client's own score of a hit of the kNN leg; None where the keywords do not match."""
+    named = hit.get("matched_queries")
+    score = named.get(KEYWORD_NAME) if isinstance(named, Mapping) else None
+    return None if score is None else float(score)
+
+
+def _hits(response: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    return [] if response is None else response["hits"]["hits"]
+
+
+def _total(
+    responses: Mapping[str, Mapping[str, Any]], knn: Sequence[Mapping[str, Any]]
+) -> Total | None:
+    """Keyword matches and the vector matches beside them; None when totals are switched off."""
+    if "keyword" not in responses:
+        return Total(len(knn))
+    counted = responses["keyword"]["hits"].get("total")
+    if counted is None:
+        return None
+    exact = counted["relation"] == "eq"
+    in_window = {hit["_id"] for hit in _hits(responses["keyword"])}
+    beside = sum(1 for hit in knn if hit["_id"] not in in_window and keyword_score(hit) is None)
+    return Total(int(counted["value"]) + (beside if exact else 0), exact)
+
+
+def _partial(responses: Mapping[str, Mapping[str, Any]]) -> str | None:
+    failed = any(answer["_shards"].get("failed") for answer in responses.values())
+    late = any(answer.get("timed_out") for answer in responses.values())
+    return "elasticsearch_partial" if failed or late else None
+
+
+def _groups(
+    candidates: Candidates, hits: Mapping[str, Mapping[str, Any]], field: str | None
+) -> list[str | None] | None:
+    if field is None:
+        return None
+    values = [hits[name].get("fields", {}).get(field) for name in candidates.ids]
+    return [None if value is None else repr(value) for value in values]

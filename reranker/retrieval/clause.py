@@ -1,0 +1,128 @@
+"""Reading a query of the client: the text it asks, and what of it holds for every leg. Pure.
+
+Text counts only where it scores. What a client put under `filter` or `must_not` is a filter,
+whatever its kind, and holds for the kNN leg as it stands.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Clause = Mapping[str, Any]
+
+_FIELD_TEXT = frozenset({"match", "match_phrase", "match_phrase_prefix", "match_bool_prefix"})
+_PLAIN_TEXT = frozenset({"multi_match", "combined_fields"})
+_SYNTAX_TEXT = frozenset({"query_string", "simple_query_string"})
+_WRAPPERS = {"function_score": "query", "script_score": "query", "boosting": "positive"}
+_SYNTAX = re.compile(r'\b(?:AND|OR|NOT)\b|[\w.]+:(?=\S)|[-+!(){}\[\]^"~*?\\/|&<>=]')
+
+
+def text_of(query: object) -> str:
+    """What the query asks in words, distinct texts joined; empty when it asks none."""
+    return " ".join(dict.fromkeys(_texts(query)))
+
+
+def filters_of(query: object) -> list[dict[str, Any]]:
+    """Clauses that a hit of any leg must satisfy: the query without the text that scores."""
+    condition = _condition(query)
+    return [] if condition is None else [condition]
+
+
+def mentions(value: object, field: str) -> bool:
+    """Whether a clause or list of clauses names `field` anywhere."""
+    if isinstance(value, Mapping):
+        return any(
+            key == field or entry == field or mentions(entry, field) for key, entry in value.items()
+        )
+    if isinstance(value, list):
+        return any(mentions(entry, field) for entry in value)
+    return False
+
+
+def clauses(value: object) -> list[Any]:
+    """One clause or a list of them, as Elasticsearch accepts both."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _single(query: object) -> tuple[str, Any]:
+    """Kind and body of a clause; ("", None) for what is not one."""
+    if isinstance(query, Mapping) and len(query) == 1:
+        return next(iter(query.items()))
+    return "", None
+
+
+def _texts(query: object) -> Iterator[str]:
+    kind, body = _single(query)
+    if not isinstance(body, Mapping):
+        return
+    if kind in _FIELD_TEXT or kind in _PLAIN_TEXT or kind in _SYNTAX_TEXT:
+        yield from _own_text(kind, body)
+    elif kind == "bool":
+        for part in (*clauses(body.get("must")), *clauses(body.get("should"))):
+            yield from _texts(part)
+    elif kind == "dis_max":
+        for part in clauses(body.get("queries")):
+            yield from _texts(part)
+    elif kind in _WRAPPERS:
+        yield from _texts(body.get(_WRAPPERS[kind]))
+
+
+def _own_text(kind: str, body: Mapping[str, Any]) -> Iterator[str]:
+    if kind in _FIELD_TEXT:
+        asked = next((v for k, v in body.items() if k not in ("boost", "_name")), None)
+        value = asked.get("query") if isinstance(asked, Mapping) else asked
+    else:
+        value = body.get("query")
+    if isinstance(value, str):
+        words = _SYNTAX.sub(" ", value) if kind in _SYNTAX_TEXT else value
+        if words := " ".join(words.split()):
+            yield words
+
+
+def _condition(query: object) -> dict[str, Any] | None:
+    """What of a scoring clause must hold for every hit; None when nothing does."""
+    kind, body = _single(query)
+    if not kind or kind == "match_all":
+        return None
+    if kind == "bool" and isinstance(body, Mapping):
+        return _bool_condition(body)
+    if kind in _WRAPPERS and isinstance(body, Mapping):
+        return _condition(body.get(_WRAPPERS[kind]))
+    if text_of(query):
+        return None
+    return {kind: body}
+
+
+def _bool_condition(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    must = [c for part in clauses(body.get("must")) if (c := _condition(part)) is not None]
+    kept: dict[str, Any] = {"filter": [*clauses(body.get("filter")), *must]}
+    if must_not := clauses(body.get("must_not")):
+        kept["must_not"] = must_not
+    should = clauses(body.get("should"))
+    if should and _should_is_required(body) and not any(text_of(part) for part in should):
+        kept["should"] = should
+        kept["minimum_should_match"] = body.get("minimum_should_match", 1)
+    kept = {name: part for name, part in kept.items() if part}
+    if list(kept) == ["filter"] and len(kept["filter"]) == 1:
+        only = kept["filter"][0]
+        return dict(only) if isinstance(only, Mapping) else {"bool": kept}
+    return {"bool": kept} if kept else None
+
+
+def _should_is_required(body: Mapping[str, Any]) -> bool:
+    """Elasticsearch's default: a should clause is needed where nothing else must match."""
+    wanted = body.get("minimum_should_match")
+    if wanted is not None:
+        return str(wanted) not in ("0", "0%")
+    return not (body.get("must") or body.get("filter"))
+
+
+def has_key(value: object, names: tuple[str, ...]) -> bool:
+    """Whether any of the keys `names` stands anywhere in a clause."""
+    if isinstance(value, Mapping):
+        return any(key in names or has_key(entry, names) for key, entry in value.items())
+    if isinstance(value, list):
+        return any(has_key(entry, names) for entry in value)
+    return False

@@ -1,0 +1,209 @@
+"""The only place of the read side that talks HTTP to Elasticsearch on the request path.
+
+Raw bytes in and out over kept-alive connections, because building a client's response objects
+costs more than parsing the answer. A search is sent first and received later, so that the caller
+works while the cluster does. What may be repeated is repeated once on a fresh connection.
+"""
+
+import contextlib
+import http.client
+import itertools
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from indexer.errors import ElasticsearchUnavailable
+from indexer.settings import Settings
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+REST_AFTER_FAILURE_SECONDS = 5.0
+_BROKEN = (http.client.HTTPException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the node said; `headers` with lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class LateAnswer(ElasticsearchUnavailable):
+    """The node did not answer within the time the request has left."""
+
+
+class _Host:
+    """One address with its idle connections."""
+
+    def __init__(self, url: str, ca_certs: str | None) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        self.url = url
+        self.name = parts.hostname or "127.0.0.1"
+        self.port = parts.port or (443 if parts.scheme == "https" else 9200)
+        self.prefix = parts.path.rstrip("/")
+        self.context = (
+            ssl.create_default_context(cafile=ca_certs) if parts.scheme == "https" else None
+        )
+        self.idle: deque[http.client.HTTPConnection] = deque()
+        self.rests_until = 0.0
+
+    def connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        connection = (
+            http.client.HTTPSConnection(
+                self.name, self.port, timeout=timeout_seconds, context=self.context
+            )
+            if self.context is not None
+            else http.client.HTTPConnection(self.name, self.port, timeout=timeout_seconds)
+        )
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+
+class Pending:
+    """A request on its way; `receive` waits for the answer and gives the connection back."""
+
+    def __init__(self, nodes: "Nodes", request: "_Request", *, fresh: bool) -> None:
+        self._nodes = nodes
+        self._request = request
+        self._host, self._connection, self._fresh = nodes.dispatch(request, fresh=fresh)
+
+    def receive(self, timeout_seconds: float | None = None) -> Answer:
+        """The answer; raises LateAnswer after the time, ElasticsearchUnavailable when broken."""
+        request = self._request
+        wait = request.timeout_seconds if timeout_seconds is None else timeout_seconds
+        try:
+            answer = _receive(self._connection, max(wait, 0.001))
+        except TimeoutError as error:
+            self._connection.close()
+            raise LateAnswer(f"{self._host.url} did not answer in {wait:.3f} s") from error
+        except _BROKEN as error:
+            self._connection.close()
+            if self._fresh or not request.repeatable:
+                self._nodes.mark_failed(self._host)
+                raise _unavailable(self._host, error) from error
+            return Pending(self._nodes, request, fresh=True).receive(wait)
+        if self._connection.sock is not None:
+            self._host.idle.append(self._connection)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    body: bytes | None
+    headers: Mapping[str, str]
+    timeout_seconds: float
+    repeatable: bool
+
+
+class Nodes:
+    """The cluster's addresses, used in turn; one that fails rests for a while."""
+
+    def __init__(self, settings: Settings) -> None:
+        ca_certs = settings.elasticsearch_ca_certs
+        self._hosts = [
+            _Host(url.strip(), str(ca_certs) if ca_certs else None)
+            for url in settings.elasticsearch_url.split(",")
+        ]
+        self._turn = itertools.count()
+        self._timeout_seconds = settings.elasticsearch_timeout_seconds
+        key = settings.elasticsearch_api_key
+        self._own_headers = {"Authorization": f"ApiKey {key.get_secret_value()}"} if key else {}
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+        repeatable: bool = True,
+    ) -> Pending:
+        """Send and return at once; the sidecar's own key goes along where no other is given."""
+        request = _Request(
+            method=method,
+            path=path,
+            body=body,
+            headers={**self._own_headers, **(headers or {})},
+            timeout_seconds=timeout_seconds or self._timeout_seconds,
+            repeatable=repeatable,
+        )
+        return Pending(self, request, fresh=False)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+        repeatable: bool = True,
+    ) -> Answer:
+        """Send and wait."""
+        return self.send(
+            method, path, body, headers, timeout_seconds=timeout_seconds, repeatable=repeatable
+        ).receive()
+
+    def dispatch(
+        self, request: _Request, *, fresh: bool
+    ) -> tuple[_Host, http.client.HTTPConnection, bool]:
+        """Send on an idle connection, else on a new one; tries every address once."""
+        failure: Exception | None = None
+        for host in self._in_turn():
+            if not fresh:
+                with contextlib.suppress(IndexError, *_BROKEN):
+                    connection = host.idle.pop()
+                    _send(connection, host, request)
+                    return host, connection, False
+            try:
+                connection = host.connect(request.timeout_seconds)
+                _send(connection, host, request)
+            except _BROKEN as error:
+                failure = error
+                self.mark_failed(host)
+                continue
+            return host, connection, True
+        raise _unavailable(self._hosts[0], failure)
+
+    def mark_failed(self, host: _Host) -> None:
+        """Ask other addresses first for a while."""
+        host.rests_until = time.monotonic() + REST_AFTER_FAILURE_SECONDS
+        host.idle.clear()
+
+    def _in_turn(self) -> list[_Host]:
+        if len(self._hosts) == 1:
+            return self._hosts
+        first = next(self._turn) % len(self._hosts)
+        turned = self._hosts[first:] + self._hosts[:first]
+        now = time.monotonic()
+        return sorted(turned, key=lambda host: host.rests_until > now)
+
+
+def _send(connection: http.client.HTTPConnection, host: _Host, request: _Request) -> None:
+    connection.sock.settimeout(request.timeout_seconds)
+    connection.request(request.method, host.prefix + request.path, request.body, request.headers)
+
+
+def _receive(connection: http.client.HTTPConnection, wait_seconds: float) -> Answer:
+    connection.sock.settimeout(wait_seconds)
+    response = connection.getresponse()
+    body = response.read()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, body)
+
+
+def _unavailable(host: _Host, error: Exception | None) -> ElasticsearchUnavailable:
+    return ElasticsearchUnavailable(
+        f"Elasticsearch does not answer at {host.url} ({type(error).__name__}): "
+        "start it (`hitweave up`) or set HITWEAVE_ELASTICSEARCH_URL"
+    )

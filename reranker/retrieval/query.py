@@ -1,0 +1,211 @@
+"""The bodies that go to Elasticsearch for one ranked request. Pure.
+
+Candidate legs carry no document unless told to; filters hold in both; whatever describes the match
+set (total, facets, suggestions) is asked in a way that covers keyword matches and vector matches.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from reranker.retrieval import clause
+from reranker.retrieval.request import RankedRequest
+
+KEYWORD_NAME = "hitweave_keyword"
+LEG_KEYS = ("runtime_mappings", "timeout", "stats")
+DOCUMENT_KEYS = ("_source", "fields", "docvalue_fields", "stored_fields")
+PAGE_KEYS = (*DOCUMENT_KEYS, "script_fields", "version", "seq_no_primary_term", "highlight")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSearch:
+    """How the kNN leg searches; `similarity_floor` is a cosine, None for none."""
+
+    field: str
+    num_candidates: int
+    similarity_floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """Bodies of one multi-search; a leg that is not needed is None."""
+
+    keyword: Mapping[str, Any] | None
+    knn: Mapping[str, Any] | None
+    facets: Mapping[str, Any] | None = None
+
+
+def keyword_query(request: RankedRequest, search_fields: Sequence[str]) -> Mapping[str, Any]:
+    """The client's scoring query; where it asks no text, its filter with the text searched in."""
+    if clause.text_of(request.query):
+        return request.query
+    words = {"multi_match": {"query": request.text, "fields": list(search_fields)}}
+    return {"bool": {"must": [words], "filter": [request.query]}}
+
+
+def legs(
+    request: RankedRequest,
+    vector: NDArray[np.float32] | None,
+    search: VectorSearch,
+    search_fields: Sequence[str],
+    *,
+    with_documents: bool,
+) -> Legs:
+    """Both candidate legs and, where facets are asked, the one that counts over their union.
+
+    Without a vector there is no kNN leg, and the keyword leg answers the facets itself.
+    """
+    query = keyword_query(request, search_fields)
+    shared = {name: request.body[name] for name in LEG_KEYS if name in request.body}
+    shared |= _documents(request) if with_documents else {"_source": False}
+    if collapse := request.body.get("collapse"):
+        shared["collapse"] = collapse
+    narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))
+    nearest = _nearest(request, vector, search, narrowed)
+    if nearest is None:
+        return Legs(_keyword_leg(request, query, shared, facets=True), None)
+    knn = shared | {
+        "query": _with_keyword_named(nearest, query),
+        "size": request.options.window,
+        "track_total_hits": False,
+        "include_named_queries_score": True,
+    }
+    counted = _nearest(request, vector, search, request.filters) or nearest
+    if request.options.mode == "knn":
+        return Legs(None, knn, _facets_leg(request, [counted], shared))
+    keyword = _keyword_leg(request, query, shared, facets=False)
+    return Legs(keyword, knn, _facets_leg(request, [query, counted], shared))
+
+
+def page(
+    request: RankedRequest, ids: Sequence[str], search_fields: Sequence[str]
+) -> dict[str, Any]:
+    """Documents of one page; the client's query stands beside the ids for highlight and names."""
+    body = {name: request.body[name] for name in PAGE_KEYS if name in request.body}
+    body |= {name: request.body[name] for name in LEG_KEYS if name in request.body}
+    chosen: dict[str, Any] = {"ids": {"values": list(ids)}}
+    if needs_query(request):
+        scored = keyword_query(request, search_fields)
+        chosen = {"bool": {"filter": [chosen], "should": [scored]}}
+    return body | {"query": chosen, "size": len(ids)}
+
+
+def beyond(
+    request: RankedRequest,
+    shown: Sequence[str],
+    start: int,
+    size: int,
+    search_fields: Sequence[str],
+) -> dict[str, Any]:
+    """Elasticsearch's own order without the ids already placed; ids only."""
+    kept = {name: request.body[name] for name in LEG_KEYS if name in request.body}
+    for name in ("post_filter", "min_score", "collapse"):
+        if name in request.body:
+            kept[name] = request.body[name]
+    query = {
+        "bool": {
+            "must": [keyword_query(request, search_fields)],
+            "must_not": [{"ids": {"values": list(shown)}}],
+        }
+    }
+    rest = {"_source": False, "track_total_hits": False, "from": start, "size": size}
+    return kept | {"query": query} | rest
+
+
+def needs_query(request: RankedRequest) -> bool:
+    """Whether a page's hits depend on the client's query, not on the document alone."""
+    return "highlight" in request.body or clause.has_key(request.query, ("_name", "inner_hits"))
+
+
+def needs_documents(request: RankedRequest) -> bool:
+    """Whether anything of a hit but its id and score is asked for."""
+    body = request.body
+    if body.get("_source", True) is not False or needs_query(request):
+        return True
+    return any(name in body for name in PAGE_KEYS if name != "_source")
+
+
+def fits_in_window(request: RankedRequest) -> bool:
+    """Whether the page's documents can come with the candidates already."""
+    extra = [name for name in PAGE_KEYS if name not in DOCUMENT_KEYS and name in request.body]
+    return not extra and not needs_query(request)
+
+
+def ndjson(target: str, params: Mapping[str, str], bodies: Sequence[Mapping[str, Any]]) -> bytes:
+    """A multi-search body: every search on `target` with the same header parameters."""
+    header = orjson.dumps({"index": target, **params})
+    lines = []
+    for body in bodies:
+        lines += [header, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)]
+    return b"\n".join(lines) + b"\n"
+
+
+def _documents(request: RankedRequest) -> dict[str, Any]:
+    return {name: request.body[name] for name in DOCUMENT_KEYS if name in request.body}
+
+
+def _keyword_leg(
+    request: RankedRequest, query: Mapping[str, Any], shared: Mapping[str, Any], *, facets: bool
+) -> dict[str, Any]:
+    leg = dict(shared)
+    for name in ("post_filter", "min_score", "suggest", "rescore", "terminate_after"):
+        if name in request.body:
+            leg[name] = request.body[name]
+    if "track_total_hits" in request.body:
+        leg["track_total_hits"] = request.body["track_total_hits"]
+    if facets and request.facets:
+        leg["aggs"] = request.facets
+    return leg | {"query": query, "size": request.options.window}
+
+
+def _facets_leg(
+    request: RankedRequest, matching: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Counts over all that matches; `post_filter` narrows hits and total, but never facets."""
+    if not request.facets:
+        return None
+    leg = {name: part for name, part in shared.items() if name not in (*DOCUMENT_KEYS, "collapse")}
+    union = {"bool": {"filter": [{"bool": {"should": list(matching)}}]}}
+    return leg | {"query": union, "size": 0, "track_total_hits": False, "aggs": request.facets}
+
+
+def _nearest(
+    request: RankedRequest,
+    vector: NDArray[np.float32] | None,
+    search: VectorSearch,
+    filters: Sequence[Mapping[str, Any]],
+) -> dict[str, Any] | None:
+    """The kNN clause: the client's own where the body has one, else over the index's vectors."""
+    window = request.options.window
+    if given := clause.clauses(request.body.get("knn")):
+        own = [{"knn": _filtered(part, filters)} for part in given]
+        return own[0] if len(own) == 1 else {"dis_max": {"queries": own}}
+    if vector is None:
+        return None
+    asked: dict[str, Any] = {
+        "field": search.field,
+        "query_vector": vector,
+        "k": window,
+        "num_candidates": max(window, search.num_candidates),
+    }
+    if search.similarity_floor is not None:
+        asked["similarity"] = search.similarity_floor
+    return {"knn": _filtered(asked, filters)}
+
+
+def _filtered(knn: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    own = clause.clauses(knn.get("filter"))
+    both = [*own, *filters]
+    asked = {name: part for name, part in knn.items() if name not in ("filter", "inner_hits")}
+    return asked | {"filter": both} if both else asked
+
+
+def _with_keyword_named(nearest: Mapping[str, Any], query: Mapping[str, Any]) -> dict[str, Any]:
+    """The kNN clause alone scores; whether and how well the keywords match is told by name."""
+    named = {"bool": {"must": [query], "_name": KEYWORD_NAME}}
+    silent = {"bool": {"must": [named], "boost": 0}}
+    return {"bool": {"must": [nearest], "should": [silent]}}

@@ -1,0 +1,53 @@
+"""Vectors of query texts, kept by recipe: the same words are encoded once per process."""
+
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.embedding.encoder import Encoder, open_encoder
+from indexer.embedding.recipe import Recipe
+
+Key = tuple[str, str]
+
+
+class QueryVectors:
+    """The most recently asked query vectors of this process."""
+
+    def __init__(self, entries_max: int) -> None:
+        self._entries_max = entries_max
+        self._kept: OrderedDict[Key, NDArray[np.float32]] = OrderedDict()
+        self._encoders: dict[str, Encoder] = {}
+        self._lock = threading.Lock()
+
+    def of(self, text: str, recipe: Recipe) -> NDArray[np.float32]:
+        """The vector [dims] of `text`; raises EncoderUnavailable or InvalidVector."""
+        key = (_digest(recipe), text)
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None:
+                self._kept.move_to_end(key)
+                return known
+        vector: NDArray[np.float32] = self.encoder(recipe).encode([text], role="query")[0]
+        vector.setflags(write=False)
+        with self._lock:
+            self._kept[key] = vector
+            while len(self._kept) > self._entries_max:
+                self._kept.popitem(last=False)
+        return vector
+
+    def encoder(self, recipe: Recipe) -> Encoder:
+        """The encoder of a recipe, opened and checked once per process."""
+        digest = _digest(recipe)
+        encoder = self._encoders.get(digest)
+        if encoder is None:
+            encoder = self._encoders[digest] = open_encoder(recipe)
+        return encoder
+
+
+@lru_cache(maxsize=256)
+def _digest(recipe: Recipe) -> str:
+    """The recipe's digest; hashing it anew costs more than the whole look-up."""
+    return recipe.digest()

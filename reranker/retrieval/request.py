@@ -1,0 +1,350 @@
+"""A search body as Hitweave understands it: ranked, or to be passed on with the reason. Pure.
+
+Nothing is guessed: what this module does not know leaves the request untouched, so that
+Elasticsearch answers (or refuses) it itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from indexer.errors import InvalidRequest
+from reranker.retrieval import clause
+
+Mode = Literal["fused", "rrf", "knn", "bm25", "off"]
+MODES: tuple[str, ...] = get_args(Mode)
+RESULT_WINDOW_MAX = 10_000  # index.max_result_window where nobody changed it
+
+RANKED_KEYS = frozenset(
+    {
+        *("query", "knn", "retriever", "post_filter", "min_score", "aggs", "aggregations"),
+        *("suggest", "highlight", "collapse", "from", "size", "sort", "track_total_hits"),
+        *("track_scores", "_source", "fields", "docvalue_fields", "stored_fields", "explain"),
+        *("script_fields", "version", "seq_no_primary_term", "runtime_mappings", "timeout"),
+        *("terminate_after", "stats", "ext", "rescore"),
+    }
+)
+FOLDED_NUMBERS = ("from", "size", "terminate_after")
+FOLDED_FLAGS = ("explain", "version", "seq_no_primary_term", "track_scores")
+LEG_PARAMS = (
+    *("preference", "routing", "search_type", "request_cache", "allow_no_indices"),
+    *("expand_wildcards", "ignore_unavailable", "allow_partial_search_results"),
+)
+ANSWER_PARAMS = (
+    *("pretty", "human", "filter_path", "typed_keys", "rest_total_hits_as_int", "error_trace"),
+    *("pre_filter_shard_size", "batched_reduce_size", "max_concurrent_shard_requests"),
+    "ccs_minimize_roundtrips",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the index's configuration and the settings say where the request says nothing."""
+
+    mode: Mode = "fused"
+    window: int = 100
+    window_max: int = 1000
+    available_field: str = "available"
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """Who asks, in the client's own ids; pseudonyms are made where they are needed."""
+
+    user_id: str | None = None
+    session_id: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ubi:
+    """What `ext.ubi` says about the search beside the shopper."""
+
+    query_id: str | None = None
+    user_query: str | None = None
+    application: str | None = None
+    object_id_field: str | None = None
+    query_attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `ext.hitweave` asks."""
+
+    mode: Mode = "fused"
+    window: int = 100
+    diversity: float = 0.0
+    explain: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+    experiment: str | None = None
+    record: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RankedRequest:
+    """A text search to rank.
+
+    `body` is the client's body with URL parameters folded in and our `ext` taken out; `query` is
+    the part that scores. `filters` are what of it holds for every leg. `start` is the
+    client's `from`.
+    """
+
+    text: str
+    query: Mapping[str, Any]
+    body: Mapping[str, Any]
+    filters: tuple[Mapping[str, Any], ...]
+    start: int
+    size: int
+    options: Options
+    shopper: Shopper
+    ubi: Ubi
+    leg_params: Mapping[str, str]
+    unavailable_asked_for: bool
+    typed_keys: bool = False
+
+    @property
+    def facets(self) -> Mapping[str, Any] | None:
+        """The aggregations asked for, under either of their two names."""
+        asked: Mapping[str, Any] | None = self.body.get("aggs") or self.body.get("aggregations")
+        return asked
+
+    @property
+    def collapse_field(self) -> str | None:
+        """The field of which only the best hit of each value is shown."""
+        collapse = self.body.get("collapse")
+        return str(collapse["field"]) if collapse else None
+
+
+@dataclass(frozen=True, slots=True)
+class PassThrough:
+    """Not ranked, and why. `body` is None where the client's bytes can go on as they are."""
+
+    reason: str
+    body: Mapping[str, Any] | None = None
+
+
+def parse(
+    body: Mapping[str, Any],
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+    defaults: Defaults,
+) -> RankedRequest | PassThrough:
+    """What to do with one search; raises InvalidRequest only for what `ext.hitweave` says."""
+    own, ubi, hitweave = strip(body)
+    untouched = None if own is body else own
+    options = _options(hitweave, defaults)
+    if options.mode == "off":
+        return PassThrough("off", untouched)
+    folded = _fold(own, params)
+    reason = folded if isinstance(folded, str) else _not_ranked(folded)
+    if reason or isinstance(folded, str):
+        return PassThrough(reason, untouched)
+    query = _scoring_query(folded)
+    text = str(ubi.get("user_query") or "").strip() or clause.text_of(query)
+    if not text:
+        return PassThrough("no_text", untouched)
+    filters = tuple(clause.filters_of(query))
+    return RankedRequest(
+        text=text,
+        query=query,
+        body=folded,
+        filters=filters,
+        start=int(folded.get("from", 0)),
+        size=int(folded.get("size", 10)),
+        options=options,
+        shopper=_shopper(ubi, headers),
+        ubi=_ubi(ubi),
+        leg_params={name: params[name] for name in LEG_PARAMS if name in params},
+        unavailable_asked_for=clause.mentions(
+            [*filters, folded.get("post_filter")], defaults.available_field
+        ),
+        typed_keys=params.get("typed_keys") in ("true", ""),
+    )
+
+
+def strip(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any], dict[str, Any]]:
+    """The body without `ext.ubi` and `ext.hitweave`, and those two; the same body without them."""
+    ext = body.get("ext")
+    if not isinstance(ext, Mapping) or not ("ubi" in ext or "hitweave" in ext):
+        return body, {}, {}
+    rest = {name: part for name, part in ext.items() if name not in ("ubi", "hitweave")}
+    own = {name: part for name, part in body.items() if name != "ext"}
+    if rest:
+        own["ext"] = rest
+    return own, _section(ext, "ubi"), _section(ext, "hitweave")
+
+
+def _section(ext: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = ext.get(name) or {}
+    if not isinstance(section, dict):
+        raise InvalidRequest(f"ext.{name} must be an object, not {type(section).__name__}")
+    return section
+
+
+def _options(asked: Mapping[str, Any], defaults: Defaults) -> Options:
+    mode = asked.get("mode", defaults.mode)
+    if mode not in MODES:
+        raise InvalidRequest(f"ext.hitweave.mode is {mode!r}: use one of {', '.join(MODES)}")
+    window = asked.get("rank_window_size", defaults.window)
+    if not _whole(window) or not 1 <= window <= defaults.window_max:
+        raise InvalidRequest(
+            f"ext.hitweave.rank_window_size is {window!r}: use 1 to {defaults.window_max}"
+        )
+    diversity = asked.get("diversity", 0.0)
+    if isinstance(diversity, bool) or not isinstance(diversity, int | float):
+        raise InvalidRequest(f"ext.hitweave.diversity is {diversity!r}: use a number from 0 to 1")
+    if not 0 <= diversity <= 1:
+        raise InvalidRequest(f"ext.hitweave.diversity is {diversity!r}: use a number from 0 to 1")
+    context = asked.get("context") or {}
+    if not isinstance(context, Mapping):
+        raise InvalidRequest("ext.hitweave.context must be an object of keys and values")
+    experiment = asked.get("experiment")
+    return Options(
+        mode=mode,
+        window=window,
+        diversity=float(diversity),
+        explain=bool(asked.get("explain", False)),
+        context=context,
+        experiment=None if experiment is None else str(experiment),
+        record=asked.get("record", True) is not False,
+    )
+
+
+def _fold(body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any] | str:
+    """The body with the URL's parameters in it, which win; or why it cannot be ranked."""
+    folded = dict(body)
+    for name, value in params.items():
+        if name in LEG_PARAMS or name in ANSWER_PARAMS:
+            continue
+        if name in FOLDED_NUMBERS and value.isdecimal():
+            folded[name] = int(value)
+        elif name in FOLDED_FLAGS and value in ("true", "false", ""):
+            folded[name] = value != "false"
+        elif name == "track_total_hits" and (value.isdecimal() or value in ("true", "false")):
+            folded[name] = int(value) if value.isdecimal() else value == "true"
+        elif name == "timeout":
+            folded[name] = value
+        elif name == "q":
+            folded["query"] = {"query_string": _query_string(params)}
+        elif name in ("_source", "_source_includes", "_source_excludes"):
+            folded["_source"] = _source_filter(params)
+        elif name not in ("df", "default_operator"):
+            return f"parameter_{name}"
+    return folded
+
+
+def _query_string(params: Mapping[str, str]) -> dict[str, Any]:
+    asked: dict[str, Any] = {"query": params["q"]}
+    if "df" in params:
+        asked["default_field"] = params["df"]
+    if "default_operator" in params:
+        asked["default_operator"] = params["default_operator"]
+    return asked
+
+
+def _source_filter(params: Mapping[str, str]) -> bool | dict[str, list[str]]:
+    whole = params.get("_source")
+    if whole in ("true", "false"):
+        return whole == "true"
+    includes = whole or params.get("_source_includes")
+    excludes = params.get("_source_excludes")
+    named = {"includes": includes, "excludes": excludes}
+    return {name: value.split(",") for name, value in named.items() if value}
+
+
+def _not_ranked(body: Mapping[str, Any]) -> str:
+    """Why this body goes through as it is; empty when it can be ranked."""
+    unknown = next((name for name in body if name not in RANKED_KEYS), None)
+    if unknown is not None:
+        return str(unknown)
+    if not _sorted_by_score(body.get("sort")):
+        return "sort"
+    if not (_count(body.get("from", 0)) and _count(body.get("size", 10))):
+        return "page"
+    if body.get("from", 0) + body.get("size", 10) > RESULT_WINDOW_MAX:
+        return "result_window"
+    if not isinstance(body.get("query", {}), Mapping) or "ext" in body:
+        return "query" if "ext" not in body else "ext"
+    if body.get("stored_fields") == "_none_":
+        return "stored_fields"
+    return _not_ranked_retriever(body) or _not_ranked_collapse(body)
+
+
+def _not_ranked_retriever(body: Mapping[str, Any]) -> str:
+    retriever = body.get("retriever")
+    if retriever is None:
+        return ""
+    standard = retriever.get("standard") if isinstance(retriever, Mapping) else None
+    if not isinstance(standard, Mapping) or set(standard) - {"query", "filter", "_name"}:
+        return "retriever"
+    return "retriever" if {"query", "knn", "rescore", "min_score"} & set(body) else ""
+
+
+def _not_ranked_collapse(body: Mapping[str, Any]) -> str:
+    collapse = body.get("collapse")
+    if collapse is None:
+        return ""
+    plain = isinstance(collapse, Mapping) and set(collapse) <= {
+        "field",
+        "max_concurrent_group_searches",
+    }
+    return "" if plain and "field" in collapse else "collapse"
+
+
+def _sorted_by_score(sort: object) -> bool:
+    if sort is None:
+        return True
+    keys = sort if isinstance(sort, list) else [sort]
+    by_score: Sequence[object] = (
+        "_score",
+        {"_score": "desc"},
+        {"_score": {}},
+        {"_score": {"order": "desc"}},
+    )
+    return len(keys) == 1 and keys[0] in by_score
+
+
+def _scoring_query(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The client's query; a standard retriever's with its filter; match_all where none is given."""
+    retriever = body.get("retriever")
+    if retriever is None:
+        query: Mapping[str, Any] = body.get("query") or {"match_all": {}}
+        return query
+    standard = retriever["standard"]
+    query = standard.get("query") or {"match_all": {}}
+    filters = clause.clauses(standard.get("filter"))
+    return {"bool": {"must": [query], "filter": filters}} if filters else query
+
+
+def _shopper(ubi: Mapping[str, Any], headers: Mapping[str, str]) -> Shopper:
+    return Shopper(
+        user_id=_text(ubi.get("user_id")) or headers.get("X-User-Id") or None,
+        session_id=_text(ubi.get("session_id")) or headers.get("X-Session-Id") or None,
+        client_id=_text(ubi.get("client_id")),
+    )
+
+
+def _ubi(ubi: Mapping[str, Any]) -> Ubi:
+    attributes = ubi.get("query_attributes")
+    return Ubi(
+        query_id=_text(ubi.get("query_id")),
+        user_query=_text(ubi.get("user_query")),
+        application=_text(ubi.get("application")),
+        object_id_field=_text(ubi.get("object_id_field")),
+        query_attributes=attributes if isinstance(attributes, Mapping) else {},
+    )
+
+
+def _text(value: object) -> str | None:
+    """A non-empty id as text; numbers count, as clients send them too."""
+    if value is None or isinstance(value, bool | list | Mapping):
+        return None
+    return str(value) or None
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,1 @@
+"""What one sidecar process keeps between requests: clients, caches, models, queues."""

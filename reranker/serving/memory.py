@@ -1,0 +1,180 @@
+"""What ranking remembers of items and shoppers, read from Valkey in few round trips.
+
+Values are kept in the process for as long as the index's revisions say that nothing changed: the
+counters are read with each request, so nothing stale is ever used. A server that fails rests for a
+moment, so that not every request waits for it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import redis
+from redis.exceptions import RedisError
+
+from indexer.errors import ValkeyUnavailable
+from indexer.telemetry import log
+
+REST_AFTER_FAILURE_SECONDS = 1.0
+BEHAVIOUR, CARDS = "revision", "cards-revision"
+
+Blobs = list[bytes | None]
+
+
+class Memory:
+    """Reads keys `hw:{index}:…`; every method raises ValkeyUnavailable when the server fails."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        entries_max: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client = client
+        self._pool = client.connection_pool
+        self._clock = clock
+        self._rests_until = 0.0
+        self._kept = {BEHAVIOUR: _Kept(entries_max), CARDS: _Kept(entries_max)}
+
+    def ask(self, index: str, suffixes: Sequence[str]) -> "Reading":
+        """Send for values and the index's revisions; `Reading.finish` waits for them."""
+        self._check_rest()
+        keys = [f"hw:{index}:{suffix}" for suffix in (BEHAVIOUR, CARDS, *suffixes)]
+        try:
+            connection = self._pool.get_connection()
+        except RedisError as error:
+            raise self._failed(error) from error
+        try:
+            connection.send_command("MGET", *keys)  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            self._discard(connection)
+            raise self._failed(error) from error
+        return Reading(self, index, connection)
+
+    def items(self, index: str, ids: Sequence[str]) -> tuple[Blobs, Blobs]:
+        """Card and popularity of each item, None where absent, in one round trip at the most."""
+        cards = self._kept[CARDS].look_up(index, [f"card:{name}" for name in ids])
+        counts = self._kept[BEHAVIOUR].look_up(index, [f"pop:{name}" for name in ids])
+        self._complete(index, cards, counts)
+        return cards.values, counts.values
+
+    def behaviour(self, index: str, suffixes: Sequence[str]) -> Blobs:
+        """Values that change with behaviour only, as the partners of an item."""
+        values = self._kept[BEHAVIOUR].look_up(index, suffixes)
+        self._complete(index, values)
+        return values.values
+
+    def history(
+        self, index: str, ids: Sequence[str], partners: Sequence[str]
+    ) -> tuple[Blobs, Blobs]:
+        """The cards of a shopper's items, and the values of behaviour keys `partners`."""
+        cards = self._kept[CARDS].look_up(index, [f"card:{name}" for name in ids])
+        rows = self._kept[BEHAVIOUR].look_up(index, partners)
+        self._complete(index, cards, rows)
+        return cards.values, rows.values
+
+    def _complete(self, index: str, *looked_up: "_LookUp") -> None:
+        missing = [suffix for part in looked_up for suffix in part.missing()]
+        if missing:
+            read = iter(self._read(index, missing))
+            for part in looked_up:
+                part.fill(read)
+
+    def revised(self, index: str, behaviour: bytes | None, cards: bytes | None) -> None:
+        """Drop what was kept under other revisions of this index."""
+        self._kept[BEHAVIOUR].revise(index, behaviour)
+        self._kept[CARDS].revise(index, cards)
+
+    def _read(self, index: str, suffixes: Sequence[str]) -> Blobs:
+        self._check_rest()
+        try:
+            keys = [f"hw:{index}:{suffix}" for suffix in suffixes]
+            return cast(Blobs, self.client.mget(keys))
+        except RedisError as error:
+            raise self._failed(error) from error
+
+    def _check_rest(self) -> None:
+        if self._clock() < self._rests_until:
+            raise ValkeyUnavailable("Valkey failed a moment ago and is left alone")
+
+    def _failed(self, error: Exception) -> ValkeyUnavailable:
+        self._rests_until = self._clock() + REST_AFTER_FAILURE_SECONDS
+        log("memory").warning("valkey_failed", error=type(error).__name__)
+        return ValkeyUnavailable(
+            f"Valkey does not answer ({type(error).__name__}): start it (`hitweave up`) "
+            "or set HITWEAVE_VALKEY_URL"
+        )
+
+    def _discard(self, connection: Any) -> None:
+        connection.disconnect()
+        self._pool.release(connection)
+
+
+class Reading:
+    """Values on their way; `finish` must be called, it gives the connection back."""
+
+    def __init__(self, memory: Memory, index: str, connection: Any) -> None:
+        self._memory = memory
+        self._index = index
+        self._connection = connection
+
+    def finish(self) -> Blobs:
+        """The values asked for; raises ValkeyUnavailable."""
+        memory = self._memory
+        try:
+            values = self._connection.read_response()
+        except (RedisError, OSError) as error:
+            memory._discard(self._connection)
+            raise memory._failed(error) from error
+        memory._pool.release(self._connection)
+        memory.revised(self._index, values[0], values[1])
+        return cast(Blobs, values[2:])
+
+
+class _Kept:
+    """Values of one kind by index, all of one revision; full means empty again.
+
+    Without a revision nobody would say when a value changes, so nothing is kept.
+    """
+
+    def __init__(self, entries_max: int) -> None:
+        self._entries_max = entries_max
+        self._values: dict[str, tuple[bytes | None, dict[str, bytes | None]]] = {}
+
+    def revise(self, index: str, revision: bytes | None) -> None:
+        kept = self._values.get(index)
+        if kept is None or kept[0] != revision or len(kept[1]) > self._entries_max:
+            self._values[index] = (revision, {})
+
+    def look_up(self, index: str, suffixes: Sequence[str]) -> "_LookUp":
+        revision, values = self._values.get(index, (None, {}))
+        return _LookUp(suffixes, values if revision is not None else {})
+
+
+class _LookUp:
+    """Values as far as they are kept.
+
+    What is read later goes where it was missing: when the revision changed in between, that place
+    is no longer used and the value is not kept.
+    """
+
+    def __init__(self, suffixes: Sequence[str], kept: dict[str, bytes | None]) -> None:
+        self._suffixes = suffixes
+        self._kept = kept
+        self.values: Blobs = []
+        self._gaps: list[int] = []
+        for row, suffix in enumerate(suffixes):
+            try:
+                self.values.append(kept[suffix])
+            except KeyError:
+                self.values.append(None)
+                self._gaps.append(row)
+
+    def missing(self) -> list[str]:
+        return [self._suffixes[row] for row in self._gaps]
+
+    def fill(self, read: Iterator[bytes | None]) -> None:
+        for row in self._gaps:
+            value = next(read)
+            self.values[row] = self._kept[self._suffixes[row]] = value

@@ -1,0 +1,27 @@
+"""The sidecar's metrics, declared once; under several processes they add up at /metrics."""
+
+from prometheus_client import Counter, Histogram
+
+LATENCY_BUCKETS = (
+    *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
+    *(0.1, 0.15, 0.25, 0.5, 1.0, 2.5),
+)
+
+REQUESTS = Counter("hitweave_requests_total", "Requests by route and status.", ["route", "status"])
+SEARCHES = Counter(
+    "hitweave_searches_total", "Ranked searches by mode and degradation.", ["mode", "degraded"]
+)
+PASSED_THROUGH = Counter(
+    "hitweave_passed_through_total", "Searches passed on unranked, by reason.", ["reason"]
+)
+SEARCH_SECONDS = Histogram(
+    "hitweave_search_seconds", "Time of a ranked search.", ["mode"], buckets=LATENCY_BUCKETS
+)
+PART_SECONDS = Histogram(
+    "hitweave_part_seconds", "Time of one part of it.", ["part"], buckets=LATENCY_BUCKETS
+)
+CARDS_MISSING = Counter("hitweave_cards_missing_total", "Candidates without an item card.")
+RECORDS_DROPPED = Counter(
+    "hitweave_records_dropped_total", "Searches that were not recorded, by reason.", ["reason"]
+)
+MODEL_LOADS = Counter("hitweave_model_loads_total", "Models loaded, by outcome.", ["outcome"])

@@ -1,0 +1,119 @@
+"""The order of a search, kept for its later pages, so that no page repeats or skips.
+
+A pin is one value in Valkey under a digest of everything that decides the order: the request
+without its page, the shopper, the credentials and the query id. What is pinned also fixes the
+total and the facets.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis
+from redis.exceptions import RedisError
+
+from indexer.catalogue.generation import Generation
+from reranker.retrieval.candidates import Total
+from reranker.retrieval.request import RankedRequest
+
+# What changes how hits are shown, not which hits come in which order.
+SHOWN_ONLY = frozenset(
+    {
+        *("from", "size", "_source", "fields", "docvalue_fields", "stored_fields", "highlight"),
+        *("script_fields", "explain", "version", "seq_no_primary_term", "timeout", "track_scores"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A kept order: ids with their scores, and what was said about the whole match set.
+
+    `fused` ids come from the model; those after it continue in Elasticsearch's order. `complete`
+    says that nothing follows the last id.
+    """
+
+    ids: Sequence[str]
+    scores: Sequence[float]
+    fused: int
+    total: Total | None
+    model: str | None
+    degraded: str | None
+    aggregations: Mapping[str, Any] | None = None
+    suggest: Mapping[str, Any] | None = None
+    complete: bool = False
+
+
+class Pins:
+    """Keeps and reads pins; a server that fails means no pin, never an error."""
+
+    def __init__(self, client: redis.Redis, *, ttl_seconds: int) -> None:
+        self._client = client
+        self._ttl_seconds = ttl_seconds
+
+    def read(self, key: str) -> Pin | None:
+        """The pin under `key`, None when there is none or it cannot be read."""
+        try:
+            blob = self._client.get(key)
+        except RedisError:
+            return None
+        return None if blob is None else decode(blob)  # type: ignore[arg-type]
+
+    def keep(self, key: str, pin: Pin) -> None:
+        """Pin an order; raises RedisError when the server fails."""
+        self._client.set(key, encode(pin), ex=self._ttl_seconds)
+
+    def keep_first(self, key: str, pin: Pin) -> Pin:
+        """Pin an order unless another one was pinned meanwhile; the one that holds."""
+        try:
+            if self._client.set(key, encode(pin), ex=self._ttl_seconds, nx=True):
+                return pin
+            return self.read(key) or pin
+        except RedisError:
+            return pin
+
+
+def key_of(
+    request: RankedRequest, generation: Generation, shopper: str | None, credentials: str
+) -> str:
+    """Where the order of this search is kept."""
+    deciding = {name: part for name, part in request.body.items() if name not in SHOWN_ONLY}
+    options = request.options
+    parts = [
+        *(deciding, request.text, options.mode, options.window, options.diversity),
+        *(options.context, options.experiment, shopper, credentials, request.ubi.query_id),
+        *(generation.concrete, request.leg_params),
+    ]
+    canonical = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    digest = hashlib.blake2b(canonical, digest_size=12).hexdigest()
+    return f"hw:{generation.index}:page:{digest}"
+
+
+def encode(pin: Pin) -> bytes:
+    """A pin as one value."""
+    total = None if pin.total is None else (pin.total.value, pin.total.exact)
+    return orjson.dumps(
+        [
+            *(list(pin.ids), list(pin.scores), pin.fused, total, pin.model, pin.degraded),
+            *(pin.aggregations, pin.suggest, pin.complete),
+        ],
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+
+
+def decode(blob: bytes) -> Pin:
+    """The pin of a value."""
+    ids, scores, fused, total, model, degraded, aggregations, suggest, complete = orjson.loads(blob)
+    return Pin(
+        ids=ids,
+        scores=scores,
+        fused=fused,
+        total=None if total is None else Total(*total),
+        model=model,
+        degraded=degraded,
+        aggregations=aggregations,
+        suggest=suggest,
+        complete=complete,
+    )

@@ -1,0 +1,87 @@
+"""Settings of the sidecar, read once from HITWEAVE_* variables beside those of indexer.settings.
+
+Every bound on work has its unit in its name; `problems()` checks the bounds against each other.
+"""
+
+from functools import lru_cache
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from indexer.errors import InvalidSettings
+
+
+class Settings(BaseSettings):
+    """How the sidecar listens, how much it retrieves, caches and waits."""
+
+    model_config = SettingsConfigDict(env_prefix="HITWEAVE_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address the sidecar listens on.")
+    port: int = Field(8600, ge=1, le=65535, description="Port the sidecar listens on.")
+    sidecar_processes: int = Field(2, ge=1, le=256, description="Processes that answer requests.")
+    sidecar_threads: int = Field(8, ge=1, le=256, description="Threads in each of them.")
+    deadline_ms: int = Field(500, ge=20, description="Time for a whole search.")
+    rank_window_size: int = Field(
+        100, ge=1, description="Candidates of each leg where a request says nothing."
+    )
+    rank_window_max: int = Field(1000, ge=1, description="Most candidates a request may ask for.")
+    num_candidates: int = Field(
+        100, ge=1, le=10_000, description="Vectors each shard looks at for the kNN leg at least."
+    )
+    window_document_bytes: int = Field(
+        600,
+        ge=0,
+        description="Up to this mean size, documents come with the candidates, in one request.",
+    )
+    page_depth: int = Field(1000, ge=1, description="Ids of one search kept for its later pages.")
+    page_ttl_seconds: int = Field(300, ge=1, description="How long the order of a search is kept.")
+    generation_ttl_seconds: float = Field(
+        5.0, ge=0, description="How long an index's configuration is believed."
+    )
+    query_vectors_cached: int = Field(20_000, ge=0, description="Query vectors a process keeps.")
+    cards_cached: int = Field(100_000, ge=0, description="Item cards a process keeps.")
+    card_ttl_seconds: float = Field(5.0, ge=0, description="How long a kept item card is believed.")
+    record_queue: int = Field(
+        10_000, ge=1, description="Searches waiting to be recorded; further ones are dropped."
+    )
+    record_batch: int = Field(200, ge=1, description="Searches recorded in one task.")
+    model_poll_seconds: float = Field(
+        1.0, gt=0, description="How often the model registry is looked at."
+    )
+    body_bytes_max: int = Field(
+        10_000_000, ge=1000, description="A longer request body is refused with 413."
+    )
+    gateway_allow_writes: bool = Field(
+        False, description="Pass writes and administration on to Elasticsearch."
+    )
+
+    def problems(self) -> list[str]:
+        """Relations that do not hold, each as a sentence that says what to change."""
+        found = []
+        if self.rank_window_size > self.rank_window_max:
+            found.append(
+                f"HITWEAVE_RANK_WINDOW_SIZE ({self.rank_window_size}) must not be above "
+                f"HITWEAVE_RANK_WINDOW_MAX ({self.rank_window_max})"
+            )
+        if self.page_depth > 10_000:
+            found.append(
+                f"HITWEAVE_PAGE_DEPTH ({self.page_depth}) must not be above 10000, "
+                "Elasticsearch's own result window"
+            )
+        return found
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """The settings of this process; raises InvalidSettings with every problem at once."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        lines = [
+            f"HITWEAVE_{str(e['loc'][0]).upper()}: {e['msg']} (is {e['input']!r})"
+            for e in error.errors()
+        ]
+        raise InvalidSettings("; ".join(lines)) from None
+    if problems := settings.problems():
+        raise InvalidSettings("; ".join(problems))
+    return settings
