@@ -1,0 +1,66 @@
+"""Who asks, when and where: the same for the whole list, but for the domain; pure."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from indexer.behaviour.popularity import DAY_SECONDS, PURCHASE
+from indexer.catalogue import card
+from reranker.signals.listwise import Array
+from reranker.signals.situation import Situation
+
+SATURDAY = 5  # Monday is 0
+
+
+def compute(situation: Situation) -> dict[str, Array]:
+    """Columns [n] of the family `context`."""
+    n = len(situation.items)
+    found = {**_shopper(situation), **_clock(situation), **_page(situation)}
+    found["candidates"] = float(np.log1p(n))
+    columns = {name: np.full(n, value, dtype=np.float32) for name, value in found.items()}
+    return {**columns, "same_domain": _same_domain(situation)}
+
+
+def _shopper(situation: Situation) -> dict[str, float]:
+    header = situation.shopper.header
+    days = (situation.now - float(header["last"])) / DAY_SECONDS
+    return {
+        "shopper_items": float(np.log1p(len(situation.shopper))),
+        "shopper_purchases": float(np.log1p(header["events"][PURCHASE])),
+        "shopper_days": float(np.log1p(max(days, 0.0))) if np.isfinite(days) else float("nan"),
+    }
+
+
+def _clock(situation: Situation) -> dict[str, float]:
+    """The hour is the shopper's own, so it comes with the request; the season from event time."""
+    hour = _number(situation.context.get("hour"))
+    weekday = _number(situation.context.get("weekday"))
+    turn = 2 * np.pi * hour / 24
+    season = 2 * np.pi * datetime.fromtimestamp(situation.now, UTC).timetuple().tm_yday / 365.25
+    return {
+        "hour_sine": float(np.sin(turn)),
+        "hour_cosine": float(np.cos(turn)),
+        "weekend": float(weekday >= SATURDAY) if np.isfinite(weekday) else float("nan"),
+        "season_sine": float(np.sin(season)),
+        "season_cosine": float(np.cos(season)),
+    }
+
+
+def _number(value: object) -> float:
+    """A finite number out of a free context value, else NaN."""
+    try:
+        return float(str(value))
+    except ValueError:
+        return float("nan")
+
+
+def _page(situation: Situation) -> dict[str, float]:
+    device = str(situation.context.get("device", "")).casefold()
+    return {"mobile": float(device in ("mobile", "phone"))}
+
+
+def _same_domain(situation: Situation) -> Array:
+    asked = card.token(str(situation.context.get("domain") or "") or None)
+    domain = situation.cards["domain"]
+    same: Array = ((domain == asked) & (domain != 0)).astype(np.float32)
+    return same

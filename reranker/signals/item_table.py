@@ -1,0 +1,65 @@
+"""Learned behavioural vectors of items, with a path for items never seen in training; pure.
+
+Known items have a row found by their id's hash; for others the language-model vector is projected
+into the same space, so that a new item starts where its text neighbours are.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ItemTable:
+    """`items` are sorted hashes [rows]; `vectors` [rows, width]; `projection` [dims, width]."""
+
+    items: NDArray[np.uint64]
+    vectors: NDArray[np.float32]
+    projection: NDArray[np.float32]
+
+    @property
+    def width(self) -> int:
+        """Numbers in one behavioural vector."""
+        return int(self.vectors.shape[1])
+
+    def rows(self, items: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Row of each item [n] and whether it has one."""
+        if not len(self.items):
+            return np.zeros(len(items), np.intp), np.zeros(len(items), dtype=bool)
+        row = np.minimum(np.searchsorted(self.items, items), len(self.items) - 1)
+        return row, self.items[row] == items
+
+    def lookup(
+        self, items: NDArray[np.uint64], text_vectors: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """Behavioural vectors [n, width]; `text_vectors` [n, dims] serve for unknown items."""
+        row, known = self.rows(items)
+        found = np.zeros((len(items), self.width), dtype=np.float32)
+        found[known] = self.vectors[row[known]]
+        if text_vectors is not None and not known.all():
+            fits = text_vectors.shape[1] == self.projection.shape[0]
+            if fits:
+                found[~known] = text_vectors[~known] @ self.projection
+        return found
+
+
+def load(path: Path) -> ItemTable:
+    """The table of a file that `save` wrote."""
+    with np.load(path) as data:
+        return ItemTable(
+            items=data["items"],
+            vectors=data["vectors"].astype(np.float32),
+            projection=data["projection"].astype(np.float32),
+        )
+
+
+def save(table: ItemTable, path: Path) -> None:
+    """Write the table, vectors as float16."""
+    np.savez_compressed(
+        path,
+        items=table.items,
+        vectors=table.vectors.astype(np.float16),
+        projection=table.projection.astype(np.float16),
+    )

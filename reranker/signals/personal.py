@@ -1,0 +1,43 @@
+"""What this shopper did with each candidate itself; pure."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour import shopper_profile
+from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
+from reranker.signals.listwise import Array, log1p, log_days, place, share
+from reranker.signals.situation import Situation
+
+
+def compute(situation: Situation) -> dict[str, Array]:
+    """Columns [n] of the family `personal`; NaN where the shopper never touched the item."""
+    records, known = _own(situation)
+    count = np.where(known[:, None], records["count"], 0.0).astype(np.float32)
+    bought = count[:, PURCHASE]
+    last = np.where(bought > 0, records["last_purchase"], -np.inf)
+    days = np.where(bought > 0, (situation.now - last) / DAY_SECONDS, np.nan)
+    due = shopper_profile.regularity(records, situation.now)
+    return {
+        "own_purchases": log1p(bought),
+        "own_days": log_days(days),
+        "own_due": log1p(np.where(known, due, np.nan)),
+        "own_views": log1p(count[:, VIEW]),
+        "own_carts": log1p(count[:, CART]),
+        "own_dismissed": log1p(np.where(known, records["dismissed"], 0.0)),
+        "own_share": share(bought),
+        "own_newest": place(last),
+    }
+
+
+def _own(situation: Situation) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
+    """The shopper's record of each candidate [n], and whether there is one."""
+    records = situation.shopper.records
+    found = np.zeros(len(situation.items), shopper_profile.ITEM)
+    if not len(records):
+        return found, np.zeros(len(found), dtype=bool)
+    order = np.argsort(records["item"])
+    slot = np.searchsorted(records["item"], situation.items, sorter=order)
+    row = order[np.minimum(slot, len(records) - 1)]
+    known = records["item"][row] == situation.items
+    found[known] = records[row[known]]
+    return found, known

@@ -1,0 +1,38 @@
+"""What the catalogue says of an item; pure."""
+
+import numpy as np
+
+from reranker.signals.listwise import Array, log1p
+from reranker.signals.situation import Situation
+
+PRICE_MIN = 0.01
+
+
+def compute(situation: Situation) -> dict[str, Array]:
+    """Columns [n] of the family `product`."""
+    cards, present = situation.cards, situation.cards_present
+    price = _log_price(cards["price"])
+    known = price[np.isfinite(price)]
+    usual = _usual_price(situation)
+    return {
+        "price": price,
+        "price_to_list": price - (float(np.median(known)) if len(known) else np.nan),
+        "price_to_shopper": price - usual,
+        "title_length": log1p(cards["title_chars"].astype(np.float32)),
+        "available": np.where(present, cards["available"], np.nan).astype(np.float32),
+        "catalogue_popularity": log1p(cards["popularity"]),
+        "card": present.astype(np.float32),
+    }
+
+
+def _log_price(price: Array) -> Array:
+    return np.log(np.maximum(price, PRICE_MIN)).astype(np.float32)
+
+
+def _usual_price(situation: Situation) -> float:
+    """Mean log price of the shopper's history; NaN without one."""
+    if situation.history_cards is None:
+        return float("nan")
+    prices = _log_price(situation.history_cards["price"])
+    known = prices[np.isfinite(prices)]
+    return float(known.mean()) if len(known) else float("nan")

@@ -1,0 +1,70 @@
+"""All that is known at the moment of ranking one list, before any signal is computed; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour import identity, query_stats, shopper_profile
+from indexer.behaviour.popularity import PURCHASE, Popularity
+from indexer.behaviour.query_stats import QueryStats
+from indexer.behaviour.shopper_profile import ShopperProfile
+from indexer.catalogue import card
+from reranker.retrieval.candidates import Candidates
+from reranker.signals.item_table import ItemTable
+
+HISTORY_MAX = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """One list to rank. `n` candidates, `h` history items (at most HISTORY_MAX, latest first).
+
+    `cards` are records of `card.card_dtype(dims)`; an absent one reads as an empty record.
+    `partners` are decoded `copurchase` rows of the history items. `now` is the event-time
+    watermark in seconds, the moment that windows count back from.
+    """
+
+    candidates: Candidates
+    query_vector: NDArray[np.float32] | None  # [dims], None: the encoder is missing
+    cards: NDArray[Any]  # [n]
+    cards_present: NDArray[np.bool_]  # [n]
+    popularity: Popularity  # of the n candidates
+    now: float
+    shopper: ShopperProfile = field(default_factory=shopper_profile.empty)
+    history_cards: NDArray[Any] | None = None  # [h]
+    partners: Sequence[NDArray[np.void]] = ()  # [h] rows
+    query_stats: QueryStats = field(default_factory=lambda: query_stats.decode(None))
+    context: Mapping[str, Any] = field(default_factory=dict)
+    item_table: ItemTable | None = None
+
+    @cached_property
+    def items(self) -> NDArray[np.uint64]:
+        """Hashes of the candidates [n]."""
+        return identity.hashes(self.candidates.ids)
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """Text vectors of the candidates [n, dims]; zero where there is no card."""
+        return card.vectors(self.cards)
+
+    @cached_property
+    def history(self) -> NDArray[np.void]:
+        """Profile records of the history items [h]."""
+        return self.shopper.records[:HISTORY_MAX]
+
+    @cached_property
+    def history_vectors(self) -> NDArray[np.float32]:
+        """Text vectors of the history items [h, dims]; zero where there is no card."""
+        if self.history_cards is None or not len(self.history):
+            return np.zeros((len(self.history), self.vectors.shape[1]), dtype=np.float32)
+        return card.vectors(self.history_cards)
+
+    @cached_property
+    def bought(self) -> NDArray[np.void]:
+        """Profile records of the items that were bought, not only looked at."""
+        records = self.shopper.records
+        return records[records["count"][:, PURCHASE] > 0]
