@@ -66,7 +66,13 @@ def _build(specification: Specification) -> Encoder:
         from indexer.embedding import packaged
 
         return packaged.open_packaged(specification, threads=settings.load().encoder_threads)
-    raise InvalidConfig(f"no encoder is called {specification.family!r}")
+    if specification.family == "transformers":
+        from indexer.embedding import transformer
+
+        return transformer.open_transformer(specification, settings.load())
+    from indexer.embedding import onnx
+
+    return onnx.open_onnx(specification, settings.load())
 
 
 def _check_same(asked: Recipe, found: Recipe) -> None:

@@ -18,7 +18,7 @@ from indexer.embedding.vectors import unit_rows
 from indexer.errors import InvalidConfig
 
 DIMS_MIN, DIMS_MAX = 8, 4096  # Elasticsearch takes no longer dense_vector
-CHARACTERS_MAX = 2048
+TOKENS_MAX = 128
 GRAM_LENGTHS = (1, 2, 3, 4)
 # Longer n-grams say more: a shared letter is chance, four shared letters are hardly ever.
 GRAM_WEIGHTS = (0.25, 1.0, 1.0, 1.0)
@@ -32,10 +32,10 @@ class HashedEncoder:
         self.recipe = recipe
         self.dims = recipe.dims
 
-    def encode(self, texts: Sequence[str], *, role: str) -> NDArray[np.float32]:  # noqa: ARG002
+    def encode(self, texts: Sequence[str], *, role: str) -> NDArray[np.float32]:
         """Vectors [texts, dims] float32 of length 1; `role` changes nothing here."""
         rows = np.zeros((len(texts), self.dims), dtype=np.float32)
-        for row, text in zip(rows, texts, strict=True):
+        for row, text in zip(rows, self.recipe.prepare(texts, role), strict=True):
             _add_grams(row, text)
         return unit_rows(rows)
 
@@ -53,13 +53,13 @@ def open_hashed(specification: Specification) -> HashedEncoder:
             revision="1",
             pooling="mean",
             dims=int(name),
-            max_tokens=CHARACTERS_MAX,
+            max_tokens=TOKENS_MAX,
         )
     )
 
 
 def _add_grams(row: NDArray[np.float32], text: str) -> None:
-    folded = unicodedata.normalize("NFKC", text[:CHARACTERS_MAX]).casefold()
+    folded = unicodedata.normalize("NFKC", text).casefold()
     for word in _WORD.findall(folded):
         padded = f" {word} "
         for length, weight in zip(GRAM_LENGTHS, GRAM_WEIGHTS, strict=True):
@@ -70,5 +70,5 @@ def _add_grams(row: NDArray[np.float32], text: str) -> None:
 
 
 def _add(row: NDArray[np.float32], gram: str, weight: float) -> None:
-    code = zlib.crc32(gram.encode("utf-8", "surrogatepass"))
+    code = zlib.crc32(gram.encode())
     row[(code >> 1) % row.shape[0]] += weight if code & 1 else -weight

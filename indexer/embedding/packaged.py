@@ -56,10 +56,10 @@ class PackagedEncoder:
         self._weights = _graph_weights(weights)
         self._session = _open_session(self._weights, session_options(threads))
 
-    def encode(self, texts: Sequence[str], *, role: str) -> NDArray[np.float32]:  # noqa: ARG002
+    def encode(self, texts: Sequence[str], *, role: str) -> NDArray[np.float32]:
         """Vectors [texts, 512] float32 of length 1; `role` changes nothing here."""
         rows = np.empty((len(texts), self.dims), dtype=np.float32)
-        ids = [self._tokens.ids(text) for text in texts]
+        ids = [self._tokens.ids(text) for text in self.recipe.prepare(texts, role)]
         for start, stop in _runs([len(one) for one in ids]):
             (found,) = self._session.run(None, self._inputs(ids[start:stop]))
             rows[start:stop] = found

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 UNKNOWN, BEGIN, END = 0, 1, 2
-# A token is 16 characters at the most and most are one to six, so this never cuts a text shorter
-# than `max_tokens` would; it bounds the work on a text of a megabyte.
-CHARACTERS_PER_TOKEN = 16
 _PIECES, _TRAINER = 1, 3  # fields of the wheel's sp.model
 _TEXT, _SCORE = 1, 2  # fields of a piece
 _CHARSMAP = 2  # field of the trainer's part
@@ -34,8 +31,7 @@ class PackagedTokens:
 
     def ids(self, text: str) -> NDArray[np.int64]:
         """Token ids [2..tokens_max], end marks included; a text without any has the unknown one."""
-        clean = text[: self._tokens_max * CHARACTERS_PER_TOKEN].encode("utf-8", "replace").decode()
-        encoding = self._tokenizer.encode(clean, add_special_tokens=False)
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
         ids: list[int] = encoding.ids
         if UNKNOWN in ids:  # `tokenizers` joins neighbouring unknown characters, the wheel does not
             counts = [1 if i else len(t) for i, t in zip(ids, encoding.tokens, strict=True)]
