@@ -9,20 +9,36 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from compose.local.home import DEFAULT_HOME, Home
 from indexer.errors import CouldNotReach, HitweaveError
 
-COMMANDS = (
-    *("up", "down", "status", "doctor", "create", "catalogue", "events", "train", "evaluate"),
-    *("models", "search", "recommend", "erase-user", "serve", "worker", "export-encoder"),
-    *("demo", "bench"),
-)
-# These say where servers are; a remembered address must not look like a wish.
-WITHOUT_ADDRESSES = frozenset({"up"})
+# Said here too, so that `hitweave --help` imports none of them.
+COMMANDS = {
+    "up": "Start the local stack: Elasticsearch, Valkey, workers, sidecar.",
+    "down": "End the local stack; its data stays.",
+    "status": "Show which parts of the stack are up.",
+    "doctor": "Check settings, servers, versions and models; say what to do.",
+    "create": "Make an index, or add what is missing to one of your own.",
+    "catalogue": "Index products from JSONL or CSV.",
+    "events": "Import shopper behaviour (UBI events and queries).",
+    "train": "Learn a fusion model from behaviour; promote it if it is better.",
+    "evaluate": "Measure the serving path against judgements.",
+    "models": "List, promote and roll back models.",
+    "search": "Search from a terminal.",
+    "recommend": "Recommend from a terminal.",
+    "erase-user": "Remove a person everywhere.",
+    "serve": "Run one sidecar in the foreground, for other deployments.",
+    "worker": "Run one Celery worker in the foreground, for other deployments.",
+    "export-encoder": "Turn a transformers model into ONNX.",
+    "demo": "The whole way on a sample shop.",
+    "bench": "Measure speed against the bare node.",
+}
+WITHOUT_ADDRESSES = frozenset({"up"})  # it decides on them
+# These must work whatever the settings say, or become another program that sets up its own logs.
+WITHOUT_LOGS = frozenset({"up", "down", "status", "doctor", "serve", "worker"})
 HOME_VARIABLE = "HITWEAVE_HOME"
 
 
@@ -41,18 +57,27 @@ class Commands(click.Group):
         _show_home_option(command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names and their line, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take --home out wherever it stands."""
         rest, home = take_home(args)
         os.environ[HOME_VARIABLE] = str(Home(Path(home or _home_from_environment())).folder)
         return super().parse_args(ctx, rest)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command where the stack's addresses are known."""
-        if ctx.protected_args and ctx.protected_args[0] not in WITHOUT_ADDRESSES:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and let it and its settings know the stack's addresses."""
+        if args and args[0] not in WITHOUT_ADDRESSES:
             for name, value in Home(Path(os.environ[HOME_VARIABLE])).environment().items():
                 os.environ.setdefault(name, value)
-        return super().invoke(ctx)
+        if args and args[0] in COMMANDS and not ({*args} & {"-h", "--help"}):
+            _configure_logs(args[0])
+        return super().resolve_command(ctx, args)
 
 
 def take_home(arguments: Sequence[str]) -> tuple[list[str], str | None]:
@@ -76,6 +101,15 @@ def take_home(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 def _home_from_environment() -> str:
     return os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
+
+
+def _configure_logs(command: str) -> None:
+    """Send logs to stderr; raises InvalidSettings where the settings cannot work."""
+    if command in WITHOUT_LOGS:
+        return
+    from indexer import settings, telemetry
+
+    telemetry.configure(settings.load())
 
 
 def _module(command: str) -> str:

@@ -18,6 +18,9 @@ from indexer.errors import StackFailed
 
 SOURCES = Path(__file__).parent / "java"
 MODULE = "node-basics"
+LAUNCHER = "Launcher"
+CLASS_PATH_HOME = "class-path"
+LAUNCHER_JAR = "launcher.jar"
 MODULE_DESCRIPTOR = f"""\
 name={MODULE}
 description=Banner and language analysis for the local node
@@ -46,13 +49,13 @@ class Distribution:
     @property
     def class_path_home(self) -> Path:
         """path.home of a node on the class path: only modules that work without Java modules."""
-        return self.folder / "class-path"
+        return self.folder / CLASS_PATH_HOME
 
     @property
     def class_path(self) -> str:
         """All jars of the server, then our launcher."""
         jars = sorted((self.folder / "lib").glob("*.jar"))
-        return os.pathsep.join(map(str, [*jars, self.class_path_home / "launcher.jar"]))
+        return os.pathsep.join(map(str, [*jars, self.class_path_home / LAUNCHER_JAR]))
 
 
 def unpacked(root: Path, java: Java, progress: archive.Progress | None = None) -> Distribution:
@@ -105,7 +108,9 @@ def _add_module(folder: Path, java: Java) -> None:
     smartcn = archive.fetch(archive.SMARTCN)
     shutil.copy(smartcn, module / smartcn.name)
     classes = _compile(folder, module / smartcn.name, java)
-    _jar(classes, module / f"{MODULE}.jar")
+    launcher = {path for path in classes.rglob("*.class") if path.stem.startswith(LAUNCHER)}
+    _jar(classes, launcher, _make_readable(folder / CLASS_PATH_HOME) / LAUNCHER_JAR)
+    _jar(classes, set(classes.rglob("*.class")) - launcher, module / f"{MODULE}.jar")
     shutil.rmtree(classes)
     (module / "plugin-descriptor.properties").write_text(MODULE_DESCRIPTOR)
     _readable_files(module)
@@ -125,15 +130,16 @@ def _compile(folder: Path, smartcn: Path, java: Java) -> Path:
     return classes
 
 
-def _jar(classes: Path, path: Path) -> None:
+def _jar(root: Path, files: set[Path], path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
-        for file in sorted(classes.rglob("*.class")):
-            jar.write(file, file.relative_to(classes).as_posix())
+        for file in sorted(files):
+            jar.write(file, file.relative_to(root).as_posix())
 
 
 def _add_class_path_home(folder: Path) -> None:
     """Transport and our module without `modulename`: on a class path there are no modules."""
-    home = _make_readable(folder / "class-path")
+    home = folder / CLASS_PATH_HOME
+    (home / "lib").symlink_to("../lib")
     _make_readable(home / "plugins")
     _make_readable(home / "modules")
     for name in ("transport-netty4", MODULE):
@@ -143,7 +149,6 @@ def _add_class_path_home(folder: Path) -> None:
         descriptor = module / "plugin-descriptor.properties"
         descriptor.write_text(re.sub(r"(?m)^modulename=.*$", "", descriptor.read_text()))
         _readable_files(module)
-    shutil.copy(folder / "modules" / MODULE / f"{MODULE}.jar", home / "launcher.jar")
     _readable_files(home)
 
 

@@ -39,7 +39,7 @@ status = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}]%marker %m%consoleException%n
+appender.console.layout.pattern = [%d{ISO8601}][%p][%c{1}] [%node_name]%marker %m%consoleException%n
 appender.header_warning.type = HeaderWarningAppender
 appender.header_warning.name = header_warning
 rootLogger.level = info
@@ -52,6 +52,18 @@ logger.deprecation.additivity = false
 # The archive's own options log every garbage collection.
 OPTIONS = (
     "-Xlog:disable\n-Xlog:all=warning:stderr:utctime,level,tags\n-XX:-HeapDumpOnOutOfMemoryError\n"
+)
+# What the archive's own launcher says, as far as it holds without Java modules.
+CLASS_PATH_OPTIONS = (
+    *("-Xss1m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-XX:-OmitStackTraceInFastThrow"),
+    *("-Djava.awt.headless=true", "-Dfile.encoding=UTF-8", "-Djava.locale.providers=CLDR"),
+    *("-Dio.netty.noUnsafe=true", "-Dio.netty.noKeySetOptimization=true"),
+    *("-Dlog4j.shutdownHookEnabled=false", "-Dlog4j2.disable.jmx=true"),
+    "-Dorg.apache.lucene.store.defaultReadAdvice=normal",
+    "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1",
+    "--enable-native-access=ALL-UNNAMED",
+    "--add-opens=java.base/jdk.internal.misc=ALL-UNNAMED",
+    "-Des.distribution.type=zip",
 )
 
 
@@ -133,19 +145,11 @@ def _environment(node: Node) -> dict[str, str]:
 def _command(node: Node) -> tuple[str, ...]:
     if node.java.complete:
         return (str(node.distribution.program),)
-    folder = node.ground.node
+    tmp = node.ground.node / "tmp"
     return (
         str(node.java.program),
-        f"-Xms{node.heap}",
-        f"-Xmx{node.heap}",
-        "-XX:+ExitOnOutOfMemoryError",
-        "--enable-native-access=ALL-UNNAMED",
-        "--add-opens=java.base/jdk.internal.misc=ALL-UNNAMED",
-        f"-Djava.io.tmpdir={folder / 'tmp'}",
+        *(f"-Xms{node.heap}", f"-Xmx{node.heap}", f"-Djava.io.tmpdir={tmp}", *CLASS_PATH_OPTIONS),
         f"-Des.path.home={node.distribution.class_path_home}",
-        f"-Des.path.conf={folder / 'config'}",
-        "-Des.distribution.type=zip",
-        "-cp",
-        node.distribution.class_path,
-        "hitweave.node.Launcher",
+        f"-Des.path.conf={node.ground.node / 'config'}",
+        *("-cp", node.distribution.class_path, "hitweave.node.Launcher"),
     )

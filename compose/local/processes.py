@@ -2,25 +2,15 @@
 
 import os
 import sys
-from dataclasses import dataclass
 
 from compose.local.home import Addresses, Home
 from compose.local.part import Part, Readiness
+from compose.local.ports import LOOPBACK
+from reranker.settings import load
 
 QUEUES = ("embed", "index", "behaviour")
 SIDECAR = "sidecar"
-SIDECAR_WORKERS = 2
-SIDECAR_THREADS = 4
 WORKER_ADVICE = "read the log above; `hitweave doctor` checks settings, servers and models"
-
-
-@dataclass(frozen=True)
-class Load:
-    """How many processes and threads do the work."""
-
-    worker_processes: int = 1
-    sidecar_processes: int = SIDECAR_WORKERS
-    sidecar_threads: int = SIDECAR_THREADS
 
 
 def worker_name(queue: str) -> str:
@@ -28,12 +18,21 @@ def worker_name(queue: str) -> str:
     return f"worker-{queue}"
 
 
-def worker_command(queues: str, name: str, processes: int, level: str = "info") -> tuple[str, ...]:
+def worker_command(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
     """Celery as this project runs it: no chatter among workers, one task taken at a time."""
     return (
         *(sys.executable, "-m", "celery", "-A", "indexer.worker:app", "worker"),
-        *("-Q", queues, "-n", name, "--concurrency", str(processes), "--prefetch-multiplier", "1"),
-        *("--without-gossip", "--without-mingle", "--loglevel", level),
+        *(
+            "-Q",
+            queues,
+            "-n",
+            name,
+            "--concurrency",
+            str(concurrency),
+            "--prefetch-multiplier",
+            "1",
+        ),
+        *("--without-gossip", "--without-mingle", "--loglevel", "info"),
     )
 
 
@@ -51,13 +50,13 @@ def worker_tmp_folder() -> str:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
 
 
-def worker(queue: str, home: Home, load: Load, after: tuple[str, ...]) -> Part:
+def worker(queue: str, home: Home, concurrency: int, after: tuple[str, ...]) -> Part:
     """One Celery worker; ready when it answers a ping."""
     addresses = _addresses(home)
     name = f"{queue}@{home.id()}"
     return Part(
         name=worker_name(queue),
-        command=worker_command(queue, name, load.worker_processes),
+        command=worker_command(queue, name, concurrency),
         environment=environment(home),
         folder=home.folder,
         log=home.logs / f"{worker_name(queue)}.log",
@@ -69,12 +68,14 @@ def worker(queue: str, home: Home, load: Load, after: tuple[str, ...]) -> Part:
     )
 
 
-def sidecar(home: Home, port: int, load: Load, after: tuple[str, ...]) -> Part:
+def sidecar(home: Home, port: int, after: tuple[str, ...]) -> Part:
     """The sidecar; ready when warmed up, as it says itself."""
     addresses = _addresses(home)
+    settings = load()
+    processes, threads = settings.sidecar_processes, settings.sidecar_threads
     return Part(
         name=SIDECAR,
-        command=sidecar_command("127.0.0.1", port, load.sidecar_processes, load.sidecar_threads),
+        command=sidecar_command(LOOPBACK, port, processes, threads),
         environment=environment(home),
         folder=home.folder,
         log=home.logs / f"{SIDECAR}.log",
@@ -82,7 +83,7 @@ def sidecar(home: Home, port: int, load: Load, after: tuple[str, ...]) -> Part:
         after=after,
         stop_seconds=20,
         advice=WORKER_ADVICE,
-        note=f"gunicorn, {load.sidecar_processes} processes of {load.sidecar_threads} threads",
+        note=f"gunicorn, {processes} processes of {threads} threads",
     )
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -38,7 +38,7 @@ class Wish:
     es_url: str | None = None
     valkey_url: str | None = None
     es_heap: str = "1g"
-    load: processes.Load = field(default_factory=processes.Load)
+    worker_processes: int = 1
 
     def starts(self, name: str) -> bool:
         """Whether this part is ours to start."""
@@ -91,12 +91,12 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
         parts.append(valkey.part(home, wish.valkey_port, processes.environment(home)))
     servers = tuple(part.name for part in parts)
     parts += [
-        processes.worker(queue, home, wish.load, servers)
+        processes.worker(queue, home, wish.worker_processes, servers)
         for queue in processes.QUEUES
         if wish.starts(processes.worker_name(queue))
     ]
     if wish.starts(processes.SIDECAR):
-        parts.append(processes.sidecar(home, wish.sidecar_port, wish.load, servers))
+        parts.append(processes.sidecar(home, wish.sidecar_port, servers))
     made = Plan(stack_id=str(home.id()), parts=tuple(parts))
     write_json(home.plan_file, made.model_dump(mode="json"))
     home.plan_file.chmod(0o600)

@@ -22,14 +22,8 @@ DEFAULT_PORTS = {"es_port": 9200, "valkey_port": 6379, "sidecar_port": 8600}
 @click.option("--es-port", type=click.IntRange(1, 65535), help="Elasticsearch [default: 9200].")
 @click.option("--port", type=click.IntRange(1, 65535), help="The sidecar [default: 8600].")
 @click.option("--valkey-port", type=click.IntRange(1, 65535), help="Valkey [default: 6379].")
-@click.option(
-    "--es-url",
-    envvar="HITWEAVE_ELASTICSEARCH_URL",
-    help="Use this Elasticsearch instead of starting one.",
-)
-@click.option(
-    "--valkey-url", envvar="HITWEAVE_VALKEY_URL", help="Use this Valkey instead of starting one."
-)
+@click.option("--es-url", help="Use this Elasticsearch instead of starting one.")
+@click.option("--valkey-url", help="Use this Valkey instead of starting one.")
 @click.option("--only", metavar="PARTS", help=f"Of {', '.join(stack.ALL_PARTS)}, with commas.")
 @click.option(
     "--es-heap",
@@ -37,6 +31,13 @@ DEFAULT_PORTS = {"es_port": 9200, "valkey_port": 6379, "sidecar_port": 8600}
     default="1g",
     show_default=True,
     help="Heap of the node.",
+)
+@click.option(
+    "--worker-processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes of each worker.",
 )
 def command(detach: bool, es_port: int | None, port: int | None, **options: Any) -> None:
     """Start Elasticsearch, Valkey, the Celery workers and the sidecar on loopback.
@@ -73,6 +74,7 @@ def _wish(home: Home, es_port: int | None, port: int | None, options: dict[str, 
         es_url=options["es_url"],
         valkey_url=options["valkey_url"],
         es_heap=options["es_heap"],
+        worker_processes=options["worker_processes"],
     )
 
 

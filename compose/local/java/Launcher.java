@@ -3,6 +3,7 @@ package hitweave.node;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.elasticsearch.bootstrap.BootstrapInfo;
 import org.elasticsearch.cluster.ClusterName;
@@ -32,6 +33,7 @@ public final class Launcher {
         Node node = new Node(environment, plugins(environment));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node), "hitweave-shutdown"));
         node.start();
+        new CountDownLatch(1).await(); // the node's own threads do not keep the process alive
     }
 
     private static Environment environment() {
