@@ -1,18 +1,32 @@
-"""What a shopper did, as Hitweave understands it: pure value objects and their identities."""
+"""What a shopper did, as Hitweave understands it: pure value objects and their identities.
+
+Ids of people, clients, sessions and orders are pseudonyms from here on; the prefix tells the kind,
+so that equal ids of different kinds never meet: none = user, `c-` = client, `s-` = session,
+`o-` = order.
+"""
 
 import hashlib
 import hmac
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+PSEUDONYM_DIGITS = 24
+BASKET_ACTIONS = frozenset({"purchase", "add_to_cart", "remove_from_cart"})
 
 
 @dataclass(frozen=True, slots=True)
 class BehaviourEvent:
     """One action on one item, after validation and pseudonymisation.
 
-    `timestamp` is seconds since the epoch, UTC. `user` is a pseudonym, None for anonymous clients
-    without any id. `basket` groups items taken together (order, else session). `query_key` is the
-    normalised text of the search it came from, None outside a search. `position` counts from 1.
+    `timestamp` is seconds since the epoch, UTC. `item_id` is empty for actions without an item:
+    they are kept in the journal and change nothing else. `user` is a pseudonym, None for anonymous
+    clients without any id. `basket` groups items taken together (order, else session).
+    `query_key` is the normalised text of the search it came from, None outside a search.
+    `position` counts from 1.
     """
 
     event_id: str
@@ -27,11 +41,61 @@ class BehaviourEvent:
     position: int | None = None
 
 
+@lru_cache(maxsize=100_000)
 def pseudonym(key: str, user_id: str) -> str:
     """A stable stand-in for a user id: HMAC-SHA256 under `key`, 24 hex digits."""
-    return hmac.new(key.encode(), user_id.encode(), hashlib.sha256).hexdigest()[:24]
+    digest = hmac.digest(key.encode(), user_id.encode(), hashlib.sha256)
+    return digest.hex()[:PSEUDONYM_DIGITS]
+
+
+def client_pseudonym(key: str, client_id: str) -> str:
+    """A stable stand-in for a client id (a browser or app), never equal to one of a user."""
+    return "c-" + pseudonym(key, "client " + client_id)
+
+
+def session_pseudonym(key: str, session_id: str) -> str:
+    """A stable stand-in for a session id."""
+    return "s-" + pseudonym(key, "session " + session_id)
+
+
+def order_pseudonym(key: str, order_id: str) -> str:
+    """A stable stand-in for an order id."""
+    return "o-" + pseudonym(key, "order " + order_id)
+
+
+def shopper(key: str, user_id: str | None, client_id: str | None = None) -> str | None:
+    """Whom behaviour is kept under, writing and reading: the user, else the client, else nobody."""
+    if user_id:
+        return pseudonym(key, user_id)
+    return client_pseudonym(key, client_id) if client_id else None
 
 
 def query_key(text: str) -> str:
     """The same search typed twice has one key: NFKC, case folded, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def iso(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(round(seconds, 3), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
+    """The event that a stored UBI document (see ubi.read_event) means."""
+    attributes = document.get("event_attributes") or {}
+    user_query = document.get("user_query")
+    session = document.get("session_id")
+    action = document["action_name"].casefold().replace("-", "_")
+    return BehaviourEvent(
+        event_id=document["event_id"],
+        action=action,
+        item_id=(attributes.get("object") or {}).get("object_id", ""),
+        timestamp=datetime.fromisoformat(document["timestamp"]).timestamp(),
+        user=document.get("user_id") or document.get("client_id"),
+        session=session,
+        basket=attributes.get("order_id") or (session if action in BASKET_ACTIONS else None),
+        query_key=(query_key(user_query) or None) if user_query else None,
+        query_id=document.get("query_id"),
+        position=(attributes.get("position") or {}).get("ordinal"),
+    )
