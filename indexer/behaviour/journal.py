@@ -177,7 +177,7 @@ def attribute(es: Elasticsearch, index: str, documents: Sequence[Document]) -> l
 def scan(
     es: Elasticsearch, index: str, until: float | None = None, since: float | None = None
 ) -> Iterator[BehaviourEvent]:
-    """All journalled events of an index by time and identity, `since` <= time <= `until` (seconds)."""
+    """An index's events by time and identity, `since` <= time <= `until` (seconds, inclusive)."""
     ensure(es)
     es.indices.refresh(index=EVENTS)
     bounds = {"gte": _millis(since), "lte": _millis(until), "format": "epoch_millis"}

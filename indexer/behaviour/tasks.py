@@ -20,11 +20,14 @@ from indexer import connections, settings, telemetry
 from indexer.behaviour import fold
 from indexer.behaviour.fold import Folded, Ticket
 from indexer.behaviour.journal import Document
+from indexer.behaviour.ubi import Kind
 from indexer.errors import CouldNotReach, ElasticsearchUnavailable
 
 QUEUE = "behaviour"
 FOLD = "indexer.behaviour.tasks.fold_events"
 RECORD = "indexer.behaviour.tasks.record_queries"
+
+TASK_OF: dict[Kind, str] = {"event": FOLD, "query": RECORD}
 
 # Servers that are away or too busy come back; WatchError: others were faster for too long.
 RETRYABLE = (

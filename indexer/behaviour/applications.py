@@ -1,0 +1,60 @@
+"""Which index an application's events belong to, as the stamps of the indices say."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from indexer.errors import InvalidEvent
+
+GENERATION = re.compile(r"-\d{6}$")
+
+
+@dataclass(frozen=True)
+class Applications:
+    """The indices of a cluster that Hitweave made or attached, and the applications they name."""
+
+    named: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by index
+
+    def index_of(self, application: str | None) -> str:
+        """The index of an event; raises InvalidEvent where it is not told unmistakably.
+
+        An index's own name always means it. Without a name, the only index is meant.
+        """
+        if application is None:
+            if len(self.named) == 1:
+                return next(iter(self.named))
+            raise InvalidEvent(
+                f"application: is absent, and there are {len(self.named)} indices it could mean"
+            )
+        if application in self.named:
+            return application
+        found = [index for index, names in self.named.items() if application in names]
+        if len(found) != 1:
+            claims = "no index has" if not found else f"{len(found)} indices have"
+            raise InvalidEvent(f"application: {claims} this name or lists it as an application")
+        return found[0]
+
+
+def read(es: Elasticsearch) -> Applications:
+    """The applications of a cluster, from the aliases and `_meta` of its indices."""
+    answer = es.indices.get(
+        index="*",
+        features="aliases,mappings",
+        filter_path="*.aliases,*.mappings._meta.hitweave.config",
+    )
+    named = {}
+    for concrete, about in answer.items():
+        config = about.get("mappings", {}).get("_meta", {}).get("hitweave", {}).get("config")
+        index = _index_name(concrete, about.get("aliases", {}))
+        if config is not None and index is not None:
+            named[index] = frozenset(config.get("application") or [index])
+    return Applications(named)
+
+
+def _index_name(concrete: str, aliases: Mapping[str, Any]) -> str | None:
+    """The name users say; None for a generation that is not the one read now."""
+    name = GENERATION.sub("", concrete)
+    return name if name == concrete or name in aliases else None
