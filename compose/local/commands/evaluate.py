@@ -1,0 +1,196 @@
+"""`hitweave evaluate`: ranking quality of each mode through the serving path, with paired tests."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from indexer import connections, settings
+from indexer.errors import AskedWrongly
+
+MODES = ("bm25", "knn", "rrf", "fused")
+PARTS = ("all", "tuning", "holdout")
+FILE = click.Path(path_type=Path, dir_okay=False)
+FEW = click.IntRange(min=1)
+SIGNIFICANT = 0.05
+OPTIONS = (
+    click.option("--judgements", type=FILE, help="CSV or TSV: query, docid, rating."),
+    click.option("--cases", type=FILE, help="JSONL: user_id, queries, target, bought_before."),
+    click.option("--modes", default=",".join(MODES), show_default=True, help="What to compare."),
+    click.option("--run", "run_file", type=FILE, help="Write TREC runs: FILE with the mode in."),
+    click.option(
+        "--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report there."
+    ),
+    click.option("--limit", type=FEW, help="Only the first queries or cases."),
+    click.option("--part", type=click.Choice(PARTS), default="all", help="A half, by hash."),
+    click.option("--query", default=0, help="Which of a case's queries, from 0."),
+    click.option("--field", "fields", multiple=True, default=("title",), show_default=True),
+    click.option("--size", type=FEW, default=100, show_default=True, help="Hits a search."),
+    click.option("--window", type=FEW, default=300, show_default=True, help="Hits to fuse."),
+    click.option("--concurrency", type=FEW, default=2, show_default=True),
+    click.option("--seed", type=int, help="Of the paired tests."),
+    click.option("--url", help="Address of the sidecar [default: HITWEAVE_SIDECAR_URL]."),
+    click.option("--authorization", help="Value of the Authorization header."),
+)
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of this command, in the order of OPTIONS."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("index")
+@with_options
+def command(index: str, **asked: Any) -> None:
+    """Measure INDEX on graded judgements or on held-out purchases.
+
+    Each search goes through the sidecar as a client's would, in every mode, and is neither logged
+    nor learned from. The last line of stdout is one JSON object.
+    """
+    from reranker.evaluation import report, runs
+    from reranker.evaluation.judgements import read_cases, read_judgements
+
+    if (asked["judgements"] is None) == (asked["cases"] is None):
+        raise click.UsageError("Say either --judgements FILE or --cases FILE.")
+    if asked["report"]:
+        report.check_unused(asked["report"])
+    whole = (
+        read_judgements(asked["judgements"]) if asked["judgements"] else read_cases(asked["cases"])
+    )
+    source = whole.part(asked["part"], asked["limit"])
+    console = Console(stderr=True, highlight=False)
+    measured, notes = measure(index, source, asked, console)
+    for note in notes:
+        console.print(f"note: {note}", markup=False)
+    if asked["run_file"]:
+        runs.write(asked["run_file"], measured)
+    result = {"index": index, "source": source.name, "sha256": source.digest, **measured.result()}
+    if asked["report"]:
+        report.write(asked["report"], measured, {**result, "command": command_line()})
+    for table in tables(result, measured.questions.main_metric):
+        console.print(table)
+    click.echo(orjson.dumps(result).decode())
+
+
+def measure(index: str, source: Any, asked: dict[str, Any], console: Console) -> tuple[Any, Any]:
+    """The experiment, and what it had to leave out."""
+    from reranker.evaluation.measure import Measurement, Servers, first_time
+    from reranker.evaluation.replay import Sidecar
+
+    chosen = settings.load()
+    modes = modes_of(asked["modes"])
+    servers = Servers(
+        connections.elasticsearch(chosen, request_timeout=10.0, max_retries=0),
+        connections.valkey(chosen),
+    )
+    with Sidecar(asking(index, asked, chosen.sidecar_url)) as sidecar:
+        run = Measurement(sidecar, servers, modes)
+        if asked["seed"] is not None:
+            run.seed = asked["seed"]
+        sidecar.items()  # an index or a sidecar that is not there is said before any bar
+        questions = run.questions(source, asked["query"])
+        with bars(console, modes, len(questions.searches)) as on_answer:
+            experiment = run.run(questions, first_time(source), on_answer)
+    return experiment, run.notes
+
+
+def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
+    """How each search is asked."""
+    from reranker.evaluation.replay import Asking
+
+    return Asking(
+        url=(asked["url"] or default_url).rstrip("/"),
+        index=index,
+        fields=tuple(asked["fields"]),
+        size=asked["size"],
+        window=asked["window"],
+        concurrency=asked["concurrency"],
+        authorization=asked["authorization"],
+    )
+
+
+def modes_of(text: str) -> list[str]:
+    """The modes asked for, in their order."""
+    modes = list(dict.fromkeys(mode.strip() for mode in text.split(",") if mode.strip()))
+    unknown = [mode for mode in modes if mode not in (*MODES, "off")]
+    if unknown or not modes:
+        raise AskedWrongly(f"--modes {text!r}: use some of {', '.join((*MODES, 'off'))}")
+    return modes
+
+
+def command_line() -> str:
+    """What was typed, for the report; a password in a header is left out."""
+    words = ["hitweave", *sys.argv[1:]]
+    for at, word in enumerate(words):
+        if word == "--authorization" and at + 1 < len(words):
+            words[at + 1] = "…"
+        elif word.startswith("--authorization="):
+            words[at] = "--authorization=…"
+    return shlex.join(words)
+
+
+@contextmanager
+def bars(console: Console, modes: Sequence[str], total: int) -> Iterator[Callable[[str], None]]:
+    """One bar a mode."""
+    columns = (TextColumn("{task.description:>6}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        tasks = {mode: progress.add_task(mode, total=total) for mode in modes}
+        yield lambda mode: progress.advance(tasks[mode])
+
+
+def tables(result: dict[str, Any], main: str) -> list[Table]:
+    """Means a mode, and the candidate against each baseline."""
+    counted = "cases" if "cases" in result else "queries"
+    title = f"{result['index']}: {result[counted]} {counted}"
+    found = [_means(title, result["modes"])]
+    if result["against"]:
+        found.append(_differences(f"{result['candidate']} against, by {main}", result["against"]))
+    return found
+
+
+def _means(title: str, modes: dict[str, Any]) -> Table:
+    names = list(next(iter(modes.values())))
+    plain = [name for name in names if not isinstance(next(iter(modes.values()))[name], dict)]
+    table = Table(title=title, title_justify="left")
+    for heading in ("mode", *plain, "new to shopper: mrr", "p50 ms", "p99 ms"):
+        table.add_column(heading, justify="right")
+    for mode, said in modes.items():
+        new = said.get("new_to_shopper", {}).get("mrr")
+        latency = [said["latency_ms"].get(name) for name in ("p50", "p99")]
+        table.add_row(mode, *map(_number, [*(said.get(name) for name in plain), new, *latency]))
+    return table
+
+
+def _differences(title: str, against: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for heading in ("baseline", "difference", "95 % interval", "p", "p (Holm)", "+ / - / ="):
+        table.add_column(heading, justify="right")
+    for baseline, said in against.items():
+        low, high = said["interval"]
+        table.add_row(
+            baseline,
+            f"{said['difference']:+.4f}",
+            f"{low:+.4f} to {high:+.4f}",
+            f"{said['p']:.4f}",
+            f"{said['p_holm']:.4f}",
+            f"{said['wins']} / {said['losses']} / {said['ties']}",
+            style="bold" if said["p_holm"] < SIGNIFICANT and said["difference"] > 0 else "",
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
