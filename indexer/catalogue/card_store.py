@@ -1,0 +1,81 @@
+"""Item cards in Valkey: written after their document, and never over a newer one."""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+from indexer.catalogue import card
+from indexer.catalogue.product import Product
+
+MOMENT_BYTES = 8
+_MOMENT_AT = card.card_dtype(1).fields["updated_at"][1]  # type: ignore[index]
+_MOMENT_END = _MOMENT_AT + MOMENT_BYTES - 1
+
+# A card says when its document was updated, so a slow writer cannot put an old one back.
+_PUT = f"""
+local moment = redis.call('GETRANGE', KEYS[1], {_MOMENT_AT}, {_MOMENT_END})
+if #moment == 8 and struct.unpack('<d', moment) > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+_DROP = f"""
+local moment = redis.call('GETRANGE', KEYS[1], {_MOMENT_AT}, {_MOMENT_END})
+if #moment == 8 and struct.unpack('<d', moment) > tonumber(ARGV[1]) then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+def key(index: str, item_id: str) -> str:
+    """Where the card of an item lies."""
+    return f"hw:{index}:card:{item_id}"
+
+
+def card_of(product: Product, vector: NDArray[np.float32], version: int) -> bytes:
+    """The card of a product; `version` is its document's, in ms."""
+    return card.pack(
+        title=product.title,
+        vector=vector,
+        price=product.price,
+        popularity=product.popularity,
+        updated_at_seconds=version / 1000,
+        available=product.available is not False,
+        brand=product.brand,
+        categories=product.categories,
+        domain=product.domain,
+    )
+
+
+def put(valkey: redis.Redis, index: str, cards: Mapping[str, tuple[int, bytes]]) -> None:
+    """Write cards given as id → (version, record), each unless a newer one is there."""
+    script = valkey.register_script(_PUT)
+    with valkey.pipeline(transaction=False) as pipe:
+        for item_id, (version, record) in cards.items():
+            script([key(index, item_id)], [version / 1000, record], client=pipe)
+        pipe.execute()
+
+
+def drop(valkey: redis.Redis, index: str, versions: Mapping[str, int]) -> None:
+    """Remove the cards of deleted items, each unless a newer one is there."""
+    script = valkey.register_script(_DROP)
+    with valkey.pipeline(transaction=False) as pipe:
+        for item_id, version in versions.items():
+            script([key(index, item_id)], [version / 1000], client=pipe)
+        pipe.execute()
+
+
+def versions(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[int | None]:
+    """Of which document version each card is, in ms; None where there is no card."""
+    with valkey.pipeline(transaction=False) as pipe:
+        for item_id in ids:
+            pipe.getrange(key(index, item_id), _MOMENT_AT, _MOMENT_END)
+        return [_version(moment) for moment in pipe.execute()]
+
+
+def _version(moment: bytes) -> int | None:
+    if len(moment) != MOMENT_BYTES:
+        return None
+    seconds: float = struct.unpack("<d", moment)[0]
+    return round(seconds * 1000)

@@ -1,0 +1,198 @@
+"""The configuration of one index and the mapping it means; pure.
+
+A configuration is stamped into the index it made, so every process reads the same one.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from indexer.catalogue.product import FIELDS, RESERVED, explain
+from indexer.embedding.recipe import Recipe
+from indexer.errors import InvalidConfig
+
+Analyzer = Literal["bilingual", "english", "cjk", "smartcn", "standard"]
+VectorIndex = Literal["int8_hnsw", "bbq_hnsw", "hnsw"]
+Mode = Literal["fused", "rrf", "bm25", "knn", "off"]
+
+VECTOR_DIMS_MAX = 4096
+KEYWORD_CHARS_MAX = 1024
+GC_DELETES = "1h"
+INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,199}")
+BILINGUAL = {
+    "tokenizer": "standard",
+    "filter": ["cjk_width", "lowercase", "cjk_bigram", "kstem"],
+}
+
+
+class IndexConfig(BaseModel):
+    """How one index is analysed, embedded and searched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    analyzer: Analyzer = "bilingual"
+    encoder: str = "packaged:use-multilingual-v3"
+    dims: int | None = Field(None, gt=0, le=VECTOR_DIMS_MAX)
+    vector_field: str = Field("embedding", min_length=1)
+    vector_index: VectorIndex = "int8_hnsw"
+    fields: dict[str, str] = Field(default_factory=dict)
+    search_fields: tuple[str, ...] = ("title^3", "description", "brand.text")
+    default_mode: Mode = "fused"
+    similarity_floor: float = Field(0.35, ge=-1, le=1)
+    application: tuple[str, ...] = ()
+
+    @field_validator("fields")
+    @classmethod
+    def _maps_our_names(cls, fields: dict[str, str]) -> dict[str, str]:
+        for ours, theirs in fields.items():
+            if ours not in FIELDS:
+                raise ValueError(f"{ours!r} is not a field of ours; they are {', '.join(FIELDS)}")
+            if not theirs or theirs.split(".")[0] == RESERVED:
+                raise ValueError(f"{ours!r} cannot be read from {theirs!r}")
+        if len(set(fields.values())) < len(fields):
+            raise ValueError("two of our fields are read from the same one of theirs")
+        return fields
+
+    def theirs(self, ours: str) -> str:
+        """The name in the document of one of our fields."""
+        return self.fields.get(ours, ours)
+
+
+def read_config(path: Path | None, index: str) -> IndexConfig:
+    """The configuration in a YAML or JSON file, the defaults without one; raises InvalidConfig."""
+    said: Any = {}
+    if path is not None:
+        try:
+            said = yaml.safe_load(path.read_text("utf-8")) or {}
+        except (OSError, UnicodeError, yaml.YAMLError) as error:
+            raise InvalidConfig(f"{path} cannot be read as YAML or JSON: {error}") from None
+        if not isinstance(said, dict):
+            raise InvalidConfig(f"{path} must hold an object of settings, like `analyzer: english`")
+    try:
+        return IndexConfig.model_validate({"application": [index], **said})
+    except ValidationError as error:
+        raise InvalidConfig(f"{path}: {explain(error)}") from None
+
+
+def check_name(index: str) -> None:
+    """Raise InvalidConfig for a name that Elasticsearch or our aliases cannot take."""
+    if not INDEX_NAME.fullmatch(index):
+        raise InvalidConfig(
+            f"{index!r} cannot name an index: use lower-case letters, digits, '-', '_' and '.', "
+            "beginning with a letter or digit"
+        )
+    if index.endswith("-write") or re.search(r"-\d{6}$", index):
+        raise InvalidConfig(
+            f"{index!r} ends like an alias or generation that Hitweave makes; choose another name"
+        )
+
+
+def settings_body(config: IndexConfig) -> dict[str, Any]:
+    """Settings of a new index; `gc_deletes` guards late writes after a delete for that long."""
+    analysis = {"analyzer": {"bilingual": BILINGUAL}} if config.analyzer == "bilingual" else {}
+    return {
+        "number_of_shards": 1,
+        "auto_expand_replicas": "0-1",
+        "gc_deletes": GC_DELETES,
+        **({"analysis": analysis} if analysis else {}),
+    }
+
+
+def mapping_body(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
+    """The mapping of a new index: our fields under their names, vector, stamp."""
+    properties: dict[str, Any] = {}
+    for ours, field in field_mappings(config.analyzer).items():
+        _place_field(properties, config.theirs(ours), field)
+    return {
+        "dynamic": False,
+        "properties": {**properties, **added_mappings(config, recipe)},
+        "_meta": {RESERVED: stamp(config, recipe)},
+    }
+
+
+def field_mappings(analyzer: str) -> dict[str, Any]:
+    """The mapping of each of our fields but `id`."""
+    text = {"type": "text", "analyzer": analyzer}
+    keyword = {"type": "keyword", "ignore_above": KEYWORD_CHARS_MAX}
+    named = {**keyword, "fields": {"text": text}}
+    unsearched = {"type": "keyword", "index": False, "doc_values": False}
+    return {
+        "title": text,
+        "description": text,
+        "brand": named,
+        "categories": named,
+        "price": {"type": "double"},
+        "currency": keyword,
+        "image": unsearched,
+        "images": unsearched,
+        "attributes": {"type": "flattened", "ignore_above": KEYWORD_CHARS_MAX},
+        "language": keyword,
+        "domain": keyword,
+        "available": {"type": "boolean"},
+        "popularity": {"type": "double"},
+        "updated_at": {"type": "date"},
+    }
+
+
+def added_mappings(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
+    """What Hitweave adds to any index: its own object and the vector."""
+    keyword = {"type": "keyword"}
+    return {
+        RESERVED: {
+            "dynamic": False,
+            "properties": {
+                "text_hash": keyword,
+                "fields_hash": keyword,
+                "version": {"type": "long"},
+                "received_at": {"type": "long"},
+                "recipe": keyword,
+            },
+        },
+        config.vector_field: vector_mapping(config, recipe),
+    }
+
+
+def vector_mapping(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
+    """The vector field: cosine, indexed as the configuration says."""
+    return {
+        "type": "dense_vector",
+        "dims": recipe.dims,
+        "index": True,
+        "similarity": "cosine",
+        "index_options": {"type": config.vector_index},
+    }
+
+
+def stamp(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
+    """What `_meta.hitweave` says: enough to read and write the index without anything else."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
+        "recipe_digest": recipe.digest(),
+        "mapping_digest": mapping_digest(config, recipe),
+        "created_by": "hitweave",
+    }
+
+
+def mapping_digest(config: IndexConfig, recipe: Recipe) -> str:
+    """Changes when a new generation would be mapped otherwise."""
+    said = [
+        settings_body(config),
+        field_mappings(config.analyzer),
+        config.fields,
+        added_mappings(config, recipe),
+    ]
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _place_field(properties: dict[str, Any], path: str, field: Mapping[str, Any]) -> None:
+    *heads, last = path.split(".")
+    for head in heads:
+        properties = properties.setdefault(head, {"properties": {}}).setdefault("properties", {})
+    properties[last] = dict(field)

@@ -1,0 +1,139 @@
+"""From a product to its document: the text to embed, the source and the two hashes; pure.
+
+`text_hash` changes when the vector must be made again (text or recipe), `fields_hash` when only the
+document must be written again.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from indexer.catalogue.mapping import IndexConfig
+from indexer.catalogue.plan import Expected, Order
+from indexer.catalogue.product import (
+    FIELDS,
+    RESERVED,
+    Product,
+    ProductUpdate,
+    epoch_ms,
+    iso,
+    place,
+    take,
+)
+from indexer.embedding.recipe import CHARACTERS_PER_TOKEN, Recipe
+from indexer.errors import InvalidProduct
+
+HASH_BYTES = 12
+KNOWN = set(FIELDS) - {"updated_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One update worked out for one index; `source` is the document without vector and stamp."""
+
+    update: ProductUpdate
+    expected: Expected
+    text: str
+    source: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Of the product and of its document."""
+        return self.update.product.id
+
+
+def target_of(update: ProductUpdate, config: IndexConfig, recipe: Recipe) -> Target:
+    """What the index should hold after this update; raises InvalidProduct."""
+    order = Order(update.version, update.received_at_ms)
+    if update.product.deleted:
+        return Target(update, Expected(order, deleted=True), "", {})
+    source = source_of(update.product, config)
+    text = text_to_embed(update.product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
+    expected = Expected(order, False, text_hash(text, recipe), digest(_canonical(source)))
+    if update.product.updated_at is None:
+        # The time of arrival differs at each run, so it is no part of what the document says.
+        place(source, config.theirs("updated_at"), iso(update.version))
+    return Target(update, expected, text, source)
+
+
+def text_to_embed(product: Product, chars_max: int) -> str:
+    """Title first, since encoders cut the end: then brand, categories, description, attributes."""
+    attributes = product.attributes or {}
+    plain = (f"{name} {value}" for name, value in attributes.items() if isinstance(value, str))
+    parts = (
+        product.title,
+        product.brand if product.brand and product.brand not in product.title else "",
+        ", ".join(product.categories),
+        product.description or "",
+        ", ".join(plain),
+    )
+    return ". ".join(part for part in parts if part)[:chars_max]
+
+
+def source_of(product: Product, config: IndexConfig) -> dict[str, Any]:
+    """The document under the index's own names; unknown fields as they came."""
+    if config.vector_field.split(".")[0] in product.extra:
+        raise InvalidProduct(
+            f"{config.vector_field}: this field holds the vector that Hitweave makes; leave it out "
+            "or choose another vector_field in the configuration"
+        )
+    source = dict(product.extra)
+    said = product.model_dump(mode="json", exclude_none=True, exclude_defaults=True, include=KNOWN)
+    for ours, value in said.items():
+        place(source, config.theirs(ours), value)
+    if product.updated_at is not None:
+        place(source, config.theirs("updated_at"), iso(epoch_ms(product.updated_at)))
+    return source
+
+
+def text_hash(text: str, recipe: Recipe) -> str:
+    """Changes with the text and with whatever else changes its vector."""
+    return digest(recipe.digest().encode(), text.encode("utf-8", "surrogatepass"))
+
+
+def digest(*parts: bytes) -> str:
+    """24 hex digits over the parts, each with its length."""
+    state = hashlib.blake2b(digest_size=HASH_BYTES)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.hexdigest()
+
+
+def stamped(target: Target, recipe_digest: str) -> dict[str, Any]:
+    """The source with the object by which later updates are compared."""
+    expected = target.expected
+    return {
+        **target.source,
+        RESERVED: {
+            "text_hash": expected.text_hash,
+            "fields_hash": expected.fields_hash,
+            "version": expected.order.version,
+            "received_at": expected.order.received_at,
+            "recipe": recipe_digest,
+        },
+    }
+
+
+def product_in(source: Mapping[str, Any], config: IndexConfig, item_id: str) -> Product:
+    """The product in a stored document; what does not fit is left out, the title may be the id."""
+    rest = dict(source)
+    said = {ours: take(rest, config.theirs(ours)) for ours in sorted(KNOWN | {"updated_at"})}
+    said = {ours: value for ours, value in said.items() if value is not None} | {"id": item_id}
+    while True:
+        try:
+            return Product.model_validate({"title": item_id, **said})
+        except ValidationError as error:
+            wrong = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+            said = {ours: value for ours, value in said.items() if ours not in wrong}
+            said["id"] = item_id
+            if not wrong:
+                said.pop("title", None)
+
+
+def _canonical(source: dict[str, Any]) -> bytes:
+    return orjson.dumps(source, option=orjson.OPT_SORT_KEYS)

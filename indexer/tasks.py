@@ -1,0 +1,204 @@
+"""What workers do with the catalogue: thin, JSON in, and safe to do again at any point.
+
+A server that is away is waited for, without end: the work stays with the broker meanwhile. What
+waiting cannot cure is noted for whoever waits, with every line of the chunk kept as rejected.
+"""
+
+import os
+import time
+from functools import lru_cache
+from typing import Any
+
+import redis
+from celery import Task, shared_task
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.serializer import OrjsonSerializer
+
+from indexer import connections, inbox, settings, telemetry
+from indexer.catalogue import rejected, sync
+from indexer.catalogue.generation import Generation, resolve
+from indexer.catalogue.job import Job
+from indexer.catalogue.product import ProductUpdate
+from indexer.catalogue.sync import Stores
+from indexer.catalogue.tally import Counts, Tally
+from indexer.embedding.encoder import open_encoder
+from indexer.errors import CouldNotReach, ElasticsearchUnavailable, WriteFailed
+
+WRITE, EMBED, REFILL = (
+    "indexer.tasks.write_chunk",
+    "indexer.tasks.embed_chunk",
+    "indexer.tasks.refill_cards",
+)
+GENERATION_SECONDS = 5
+PACKED_VECTORS_FROM = (9, 3)
+BUSY = frozenset({429, 502, 503, 504})
+# Servers that are away or too busy come back.
+RETRYABLE = (CouldNotReach, TransportError, redis.ConnectionError, redis.TimeoutError)
+# A retry waits inside a worker, so it must end before the broker hands the task out again.
+RETRY_WAIT_SECONDS_MAX = 5
+# Leaves time to write what was encoded.
+TIME_SHARE_TO_ENCODE = 0.4
+
+_log = telemetry.log("catalogue")
+
+
+class CatalogueTask(Task):  # type: ignore[misc]
+    """Repeats what waiting cures, and tells whoever waits of what it does not."""
+
+    autoretry_for = RETRYABLE
+    max_retries = None
+    retry_backoff = 1
+    retry_backoff_max = RETRY_WAIT_SECONDS_MAX
+    retry_jitter = True
+
+    def on_failure(
+        self,
+        exc: Exception,
+        task_id: str,  # noqa: ARG002 - Celery's signature
+        args: Any,  # noqa: ARG002
+        kwargs: dict[str, Any],
+        einfo: Any,  # noqa: ARG002
+    ) -> None:
+        """Note the chunk as given up, its lines as rejected."""
+        if "job" in kwargs:
+            give_up(kwargs, f"{type(exc).__name__}: {exc}")
+
+
+@shared_task(base=CatalogueTask, bind=True, name=WRITE)  # type: ignore[untyped-decorator]
+def write_chunk(
+    self: Task, index: str, job: str, chunk: int, products: list[dict[str, Any]]
+) -> None:
+    """Write what needs no encoder, pass on the rest."""
+    work = Job(_valkey(os.getpid()), job)
+    _begin(work, f"write {chunk} {self.request.retries}")
+    started = time.monotonic()
+    updates = [ProductUpdate.model_validate(product) for product in products]
+    done = _carry_out(index, updates, encode=False, seconds_max=0)
+    _keep_rejected(job, done.tally)
+    left = work.record_written(chunk, done.tally, done.left)
+    if left:
+        inbox.submit(
+            EMBED, "embed", index=index, job=job, chunk=chunk, products=[products[i] for i in left]
+        )
+    _report("chunk_written", index, done.tally, started, left=len(left))
+
+
+@shared_task(base=CatalogueTask, bind=True, name=EMBED)  # type: ignore[untyped-decorator]
+def embed_chunk(
+    self: Task,
+    index: str,
+    job: str,
+    chunk: int,
+    products: list[dict[str, Any]],
+    before: dict[str, int] | None = None,
+) -> None:
+    """Encode and write; where that takes too long, pass on the rest with the counts so far."""
+    work = Job(_valkey(os.getpid()), job)
+    _begin(work, f"embed {chunk} {len(products)} {self.request.retries}")
+    started = time.monotonic()
+    updates = [ProductUpdate.model_validate(product) for product in products]
+    seconds_max = settings.load().task_time_limit_seconds * TIME_SHARE_TO_ENCODE
+    done = _carry_out(index, updates, encode=True, seconds_max=seconds_max)
+    _keep_rejected(job, done.tally)
+    counts = Counts(**(before or {}))
+    if done.left:
+        work.record_rejections(done.tally.rejections)
+        inbox.submit(
+            EMBED,
+            "embed",
+            index=index,
+            job=job,
+            chunk=chunk,
+            products=[products[i] for i in done.left],
+            before=(counts + done.tally.total()).to_json(),
+        )
+    else:
+        work.record_embedded(chunk, done.tally, counts)
+    _report("chunk_embedded", index, done.tally, started, left=len(done.left))
+
+
+@shared_task(base=CatalogueTask, name=REFILL)  # type: ignore[untyped-decorator]
+def refill_cards(index: str, ids: list[str]) -> None:
+    """Write item cards that are missing in Valkey from the documents."""
+    written = sync.refill(_stores(), _generation(index), ids)
+    _log.info("cards_refilled", index=index, asked=len(ids), written=written)
+
+
+def give_up(kwargs: dict[str, Any], reason: str) -> None:
+    """Note a chunk as given up, its lines as rejected."""
+    _log.error("chunk_given_up", job=kwargs["job"], chunk=kwargs["chunk"], reason=reason)
+    Job(_valkey(os.getpid()), kwargs["job"]).record_failure(kwargs["chunk"], reason)
+    tally = Tally()
+    for product in kwargs.get("products", ()):
+        tally.reject(ProductUpdate.model_validate(product), reason)
+    _keep_rejected(kwargs["job"], tally)
+
+
+def _carry_out(
+    index: str, updates: list[ProductUpdate], *, encode: bool, seconds_max: float
+) -> sync.Done:
+    try:
+        generation = _generation(index)
+        return sync.carry_out(
+            _stores(),
+            generation,
+            updates,
+            encoder=open_encoder(generation.recipe) if encode else None,
+            batch=settings.load().encoder_batch,
+            seconds_max=seconds_max,
+        )
+    except ApiError as error:
+        if error.status_code in BUSY:
+            raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
+        raise
+
+
+def _begin(work: Job, chunk: str) -> None:
+    if not work.attempt(chunk):
+        raise WriteFailed(
+            "the worker that does this chunk ends each time: look into its log for memory or time "
+            "limits, then send the lines again"
+        )
+
+
+def _keep_rejected(job: str, tally: Tally) -> None:
+    rejected.keep(_stores().es, job, tally.rejections, now_ms=int(time.time() * 1000))
+
+
+def _report(event: str, index: str, tally: Tally, started: float, *, left: int) -> None:
+    took_ms = round((time.monotonic() - started) * 1000)
+    _log.info(event, index=index, left=left, took_ms=took_ms, **tally.counts)
+
+
+def _generation(index: str) -> Generation:
+    return _resolved(index, os.getpid(), int(time.monotonic() // GENERATION_SECONDS))
+
+
+@lru_cache(maxsize=256)
+def _resolved(index: str, _process: int, _moment: int) -> Generation:
+    return resolve(_stores().es, index)
+
+
+def _stores() -> Stores:
+    return _open_stores(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _valkey(_process: int) -> redis.Redis:
+    return connections.valkey(settings.load())
+
+
+@lru_cache(maxsize=1)
+def _open_stores(_process: int) -> Stores:
+    """The clients of this process; a forked one opens its own."""
+    known = settings.load()
+    es: Elasticsearch = connections.elasticsearch(known, serializer=OrjsonSerializer())
+    number = connections.check_elasticsearch(es, known)
+    major, minor = (int(part) for part in number.split(".")[:2])
+    return Stores(
+        es=es,
+        valkey=_valkey(os.getpid()),
+        retry_seconds_max=min(known.index_retry_seconds_max, known.task_time_limit_seconds / 3),
+        takes_packed_vectors=(major, minor) >= PACKED_VECTORS_FROM,
+    )
