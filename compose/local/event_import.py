@@ -97,7 +97,7 @@ class EventImport:
                 self.folded += self.under_way.pop(chunk)
 
     def _check_workers(self) -> None:
-        if not inbox.is_worked(QUEUE):
+        if QUEUE not in inbox.listening((QUEUE,)):
             raise StackFailed(
                 f"no worker takes events ({len(self.under_way)} chunks wait in the broker and will "
                 "be folded once one does): `hitweave status` shows what is up"

@@ -44,6 +44,7 @@ class Intake:
     documents: dict[tuple[Kind, str], list[Document]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    identities: dict[int, tuple[str, str]] = field(default_factory=dict)  # index, id by line
     rejected: list[Rejected] = field(default_factory=list)
 
     def batches(self, size: int) -> Iterator[tuple[Kind, str, list[Document]]]:
@@ -68,6 +69,8 @@ def take(lines: Iterable[tuple[int, bytes | Any]], terms: Terms) -> Intake:
             intake.rejected.append(Rejected(number, error.message))
         else:
             intake.documents[kind, index].append(document)
+            name = document["event_id"] if kind == "event" else document["query_id"]
+            intake.identities[number] = (index, name)
     _attribute(intake)
     return intake
 

@@ -1,0 +1,103 @@
+"""Where behaviour comes in over HTTP: which index it belongs to, and off to the workers.
+
+Nothing is kept here: what is accepted is with the broker, and what the broker does not take is an
+error to whoever sent it.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
+from indexer import connections, inbox
+from indexer import settings as server_settings
+from indexer.behaviour import applications, intake
+from indexer.behaviour.applications import Applications
+from indexer.behaviour.tasks import QUEUE, TASK_OF
+from indexer.errors import ElasticsearchUnavailable
+from reranker import settings
+
+# An index that was made a moment ago is known this soon.
+AFRESH_SECONDS = 1.0
+ELASTICSEARCH_SECONDS_MAX = 3.0
+
+
+class FrontDoor:
+    """Takes events and queries of one process, pseudonymised from here on."""
+
+    def __init__(
+        self,
+        es: Elasticsearch,
+        *,
+        pseudonym_key: str,
+        chunk_events: int,
+        ttl_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._es = es
+        self._pseudonym_key = pseudonym_key
+        self._chunk_events = chunk_events
+        self._ttl_seconds = ttl_seconds
+        self._clock = clock
+        self._reading = threading.Lock()
+        self._known: tuple[float, Applications] | None = None
+
+    def read(self, lines: Iterable[tuple[int, bytes | Any]]) -> intake.Intake:
+        """Live lines, sorted; where some name an unknown application, it is looked for afresh.
+
+        Raises ElasticsearchUnavailable when it was never known which indices there are.
+        """
+        numbered = list(lines)
+        taken = intake.take(numbered, self._terms(self._ttl_seconds))
+        if any(it.reason.startswith("application: ") for it in taken.rejected):
+            return intake.take(numbered, self._terms(AFRESH_SECONDS))
+        return taken
+
+    def hand_on(self, taken: intake.Intake) -> None:
+        """Off to the workers; raises ValkeyUnavailable where the broker does not take it."""
+        for kind, index, documents in taken.batches(self._chunk_events):
+            inbox.submit(TASK_OF[kind], QUEUE, index=index, documents=documents)
+
+    def _terms(self, ttl_seconds: float) -> intake.Terms:
+        there = self._applications(ttl_seconds)
+        return intake.Terms(there, self._pseudonym_key, self._clock(), live=True)
+
+    def _applications(self, ttl_seconds: float) -> Applications:
+        """The applications as read at most `ttl_seconds` ago; older where they cannot be read."""
+        with self._reading:
+            known = self._known
+            if known is not None and time.monotonic() - known[0] < ttl_seconds:
+                return known[1]
+            try:
+                found = applications.read(self._es)
+            except (ApiError, TransportError) as error:
+                if known is None:
+                    raise ElasticsearchUnavailable(
+                        f"the indices cannot be read ({type(error).__name__}): "
+                        "see whether Elasticsearch is up"
+                    ) from error
+                found = known[1]
+            self._known = (time.monotonic(), found)
+            return found
+
+
+def front_door() -> FrontDoor:
+    """The one of this process, opened when first needed, so after the fork."""
+    return _open(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _open(_process: int) -> FrontDoor:
+    servers = server_settings.load()
+    return FrontDoor(
+        connections.elasticsearch(
+            servers, request_timeout=ELASTICSEARCH_SECONDS_MAX, max_retries=0
+        ),
+        pseudonym_key=servers.pseudonym_key.get_secret_value(),
+        chunk_events=servers.events_chunk,
+        ttl_seconds=settings.load().generation_ttl_seconds,
+    )
