@@ -12,6 +12,9 @@ from reranker.retrieval.candidates import Total
 from reranker.retrieval.query import KEYWORD_NAME
 from reranker.retrieval.request import RankedRequest
 
+# What a page of a kept order says of shards: it was not searched anew.
+ONE_SHARD = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+
 
 @dataclass(frozen=True, slots=True)
 class Took:

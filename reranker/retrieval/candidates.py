@@ -20,9 +20,7 @@ TRACKED_TOTAL = 10_000  # Elasticsearch counts this far unless told otherwise
 class Candidates:
     """The union of both legs, keyword order first, then what only the vectors found.
 
-    Arrays are float32 [n]. `knn` is the cosine; ranks count from 1; NaN: not in that leg. A
-    document that the vectors found and the keywords match below their window has `bm25` but no
-    `bm25_rank`.
+    Arrays are float32 [n]. `knn` is the cosine; ranks count from 1; NaN: not in that leg.
     """
 
     ids: list[str]
@@ -123,17 +121,12 @@ def join(keyword: Sequence[Mapping[str, Any]], knn: Sequence[Mapping[str, Any]])
         # Elasticsearch scores a cosine c as (1 + c) / 2.
         cosine[at] = np.array([hit["_score"] for hit in knn], dtype=np.float32) * 2.0 - 1.0
         knn_rank[at] = np.arange(1, len(knn) + 1)
-        for row, hit in zip(at, knn, strict=True):
-            if row >= count and (score := keyword_score(hit)) is not None:
-                bm25[row] = score
     return Candidates(list(rows), bm25, bm25_rank, cosine, knn_rank)
 
 
-def keyword_score(hit: Mapping[str, Any]) -> float | None:
-    """The client's own score of a hit of the kNN leg; None where the keywords do not match."""
-    named = hit.get("matched_queries")
-    score = named.get(KEYWORD_NAME) if isinstance(named, Mapping) else None
-    return None if score is None else float(score)
+def matches_keywords(hit: Mapping[str, Any]) -> bool:
+    """Whether the client's own query matches a hit of the kNN leg."""
+    return KEYWORD_NAME in hit.get("matched_queries", ())
 
 
 def _hits(response: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
@@ -151,7 +144,7 @@ def _total(
         return None
     exact = counted["relation"] == "eq"
     in_window = {hit["_id"] for hit in _hits(responses["keyword"])}
-    beside = sum(1 for hit in knn if hit["_id"] not in in_window and keyword_score(hit) is None)
+    beside = sum(1 for hit in knn if hit["_id"] not in in_window and not matches_keywords(hit))
     return Total(int(counted["value"]) + (beside if exact else 0), exact)
 
 

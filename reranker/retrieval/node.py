@@ -114,7 +114,7 @@ class Nodes:
             for url in settings.elasticsearch_url.split(",")
         ]
         self._turn = itertools.count()
-        self._timeout_seconds = settings.elasticsearch_timeout_seconds
+        self.timeout_seconds = settings.elasticsearch_timeout_seconds
         key = settings.elasticsearch_api_key
         self._own_headers = {"Authorization": f"ApiKey {key.get_secret_value()}"} if key else {}
 
@@ -134,7 +134,7 @@ class Nodes:
             path=path,
             body=body,
             headers={**self._own_headers, **(headers or {})},
-            timeout_seconds=timeout_seconds or self._timeout_seconds,
+            timeout_seconds=timeout_seconds or self.timeout_seconds,
             repeatable=repeatable,
         )
         return Pending(self, request, fresh=False)

@@ -72,7 +72,6 @@ def legs(
         "query": _with_keyword_named(nearest, query),
         "size": request.options.window,
         "track_total_hits": False,
-        "include_named_queries_score": True,
     }
     counted = _nearest(request, vector, search, request.filters) or nearest
     if request.options.mode == "knn":
@@ -205,7 +204,6 @@ def _filtered(knn: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> d
 
 
 def _with_keyword_named(nearest: Mapping[str, Any], query: Mapping[str, Any]) -> dict[str, Any]:
-    """The kNN clause alone scores; whether and how well the keywords match is told by name."""
-    named = {"bool": {"must": [query], "_name": KEYWORD_NAME}}
-    silent = {"bool": {"must": [named], "boost": 0}}
+    """The kNN clause alone scores; whether the keywords match too is told by name."""
+    silent = {"constant_score": {"filter": query, "boost": 0, "_name": KEYWORD_NAME}}
     return {"bool": {"must": [nearest], "should": [silent]}}

@@ -6,7 +6,7 @@ Elasticsearch answers (or refuses) it itself.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from indexer.errors import InvalidRequest
 from reranker.retrieval import clause
@@ -35,6 +35,14 @@ ANSWER_PARAMS = (
     *("pre_filter_shard_size", "batched_reduce_size", "max_concurrent_shard_requests"),
     "ccs_minimize_roundtrips",
 )
+
+
+class Headers(Protocol):
+    """Headers of a request, looked up by name whatever its case."""
+
+    def get(self, key: str, /) -> str | None:
+        """The value, None where it was not sent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,7 @@ class PassThrough:
 def parse(
     body: Mapping[str, Any],
     params: Mapping[str, str],
-    headers: Mapping[str, str],
+    headers: Headers,
     defaults: Defaults,
 ) -> RankedRequest | PassThrough:
     """What to do with one search; raises InvalidRequest only for what `ext.hitweave` says."""
@@ -316,7 +324,7 @@ def _scoring_query(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"bool": {"must": [query], "filter": filters}} if filters else query
 
 
-def _shopper(ubi: Mapping[str, Any], headers: Mapping[str, str]) -> Shopper:
+def _shopper(ubi: Mapping[str, Any], headers: Headers) -> Shopper:
     return Shopper(
         user_id=_text(ubi.get("user_id")) or headers.get("X-User-Id") or None,
         session_id=_text(ubi.get("session_id")) or headers.get("X-Session-Id") or None,

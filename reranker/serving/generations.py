@@ -5,11 +5,12 @@ Names that Hitweave does not know are remembered too, so that pass-through reque
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from elasticsearch import ApiError, Elasticsearch, TransportError
 
-from indexer.catalogue.generation import Generation, resolve
-from indexer.errors import ElasticsearchUnavailable, UnknownIndex
+from indexer.catalogue.generation import NUMBER, Generation, resolve
+from indexer.errors import ElasticsearchUnavailable, IncompatibleIndex, UnknownIndex
 
 # An index that was just created or attached is ranked this soon.
 ABSENT_TTL_SECONDS = 1.0
@@ -30,6 +31,7 @@ class Generations:
         self._ttl_seconds = ttl_seconds
         self._names_max = names_max
         self._clock = clock
+        self._only: tuple[float, Generation | None] | None = None
         self._known: dict[str, tuple[float, Generation | None]] = {}
 
     def find(self, name: str) -> Generation | None:
@@ -53,21 +55,42 @@ class Generations:
         self._known[name] = (now + ttl_seconds, found)
         return found
 
+    def only(self) -> Generation | None:
+        """The generation that a request without an index means: the only one, else none."""
+        now = self._clock()
+        if self._only is None or self._only[0] <= now:
+            found = self.find_all()
+            self._only = (now + self._ttl_seconds, found[0] if len(found) == 1 else None)
+        return self._only[1]
+
     def forget(self, name: str) -> None:
         """Look again next time, as when the generation turned out to be gone."""
         self._known.pop(name, None)
 
-    def names(self) -> list[str]:
-        """Indices seen so far that Hitweave knows."""
-        return sorted({found.index for _, found in list(self._known.values()) if found})
+    def find_all(self) -> list[Generation]:
+        """The serving generation of every index that carries our stamp."""
+        try:
+            found = self._client.indices.get_mapping(
+                index="*", filter_path="*.mappings._meta.hitweave.recipe_digest"
+            ).body
+        except (ApiError, TransportError) as error:
+            raise _unreadable(error) from error
+        names = sorted({NUMBER.sub("", concrete) for concrete in found})
+        return [known for name in names if (known := self.find(name)) is not None]
 
     def _resolve(self, name: str) -> Generation | None:
         try:
-            return resolve(self._client, name)
-        except UnknownIndex:
+            found = resolve(self._client, name)
+        except (UnknownIndex, IncompatibleIndex):
             return None
         except (ApiError, TransportError) as error:
-            raise ElasticsearchUnavailable(
-                f"the configuration of the index cannot be read ({type(error).__name__}): "
-                "see whether Elasticsearch is up and lets the sidecar read mappings"
-            ) from error
+            raise _unreadable(error) from error
+        # Another alias, or the concrete name, means the same index in Valkey and in the registry.
+        return replace(found, index=NUMBER.sub("", found.concrete))
+
+
+def _unreadable(error: Exception) -> ElasticsearchUnavailable:
+    return ElasticsearchUnavailable(
+        f"the configuration of the index cannot be read ({type(error).__name__}): "
+        "see whether Elasticsearch is up and lets the sidecar read mappings"
+    )

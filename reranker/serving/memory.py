@@ -59,11 +59,11 @@ class Memory:
         self._complete(index, cards, counts)
         return cards.values, counts.values
 
-    def behaviour(self, index: str, suffixes: Sequence[str]) -> Blobs:
-        """Values that change with behaviour only, as the partners of an item."""
-        values = self._kept[BEHAVIOUR].look_up(index, suffixes)
-        self._complete(index, values)
-        return values.values
+    def cards(self, index: str, ids: Sequence[str]) -> Blobs:
+        """The card of each item, None where absent."""
+        cards = self._kept[CARDS].look_up(index, [f"card:{name}" for name in ids])
+        self._complete(index, cards)
+        return cards.values
 
     def history(
         self, index: str, ids: Sequence[str], partners: Sequence[str]

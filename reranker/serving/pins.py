@@ -7,6 +7,7 @@ total and the facets.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,8 @@ import orjson
 import redis
 from redis.exceptions import RedisError
 
-from indexer.catalogue.generation import Generation
 from reranker.retrieval.candidates import Total
-from reranker.retrieval.request import RankedRequest
+from reranker.serving.call import Call
 
 # What changes how hits are shown, not which hits come in which order.
 SHOWN_ONLY = frozenset(
@@ -31,13 +31,11 @@ SHOWN_ONLY = frozenset(
 class Pin:
     """A kept order: ids with their scores, and what was said about the whole match set.
 
-    `fused` ids come from the model; those after it continue in Elasticsearch's order. `complete`
-    says that nothing follows the last id.
+    `complete` says that nothing follows the last id; otherwise Elasticsearch's order continues.
     """
 
     ids: Sequence[str]
     scores: Sequence[float]
-    fused: int
     total: Total | None
     model: str | None
     degraded: str | None
@@ -62,28 +60,36 @@ class Pins:
         return None if blob is None else decode(blob)  # type: ignore[arg-type]
 
     def keep(self, key: str, pin: Pin) -> None:
-        """Pin an order; raises RedisError when the server fails."""
-        self._client.set(key, encode(pin), ex=self._ttl_seconds)
+        """Pin an order."""
+        with suppress(RedisError):
+            self._client.set(key, encode(pin), ex=self._ttl_seconds)
 
-    def keep_first(self, key: str, pin: Pin) -> Pin:
-        """Pin an order unless another one was pinned meanwhile; the one that holds."""
+    def read_further(self, key: str, pin: Pin) -> list[str] | None:
+        """Ids behind those of `pin`, as fixed before; None when they are not."""
         try:
-            if self._client.set(key, encode(pin), ex=self._ttl_seconds, nx=True):
-                return pin
-            return self.read(key) or pin
+            blob = self._client.get(_further(key, pin))
         except RedisError:
-            return pin
+            return None
+        return None if blob is None else orjson.loads(blob)
+
+    def keep_further(self, key: str, pin: Pin, ids: Sequence[str]) -> Sequence[str]:
+        """Fix the ids behind those of `pin`, unless others were fixed meanwhile: those hold."""
+        name, blob = _further(key, pin), orjson.dumps(list(ids))
+        with suppress(RedisError):
+            if not self._client.set(name, blob, ex=self._ttl_seconds, nx=True):
+                return self.read_further(key, pin) or ids
+        return ids
 
 
-def key_of(
-    request: RankedRequest, generation: Generation, shopper: str | None, credentials: str
-) -> str:
+def key_of(call: Call) -> str:
     """Where the order of this search is kept."""
+    request, generation = call.request, call.generation
     deciding = {name: part for name, part in request.body.items() if name not in SHOWN_ONLY}
     options = request.options
     parts = [
         *(deciding, request.text, options.mode, options.window, options.diversity),
-        *(options.context, options.experiment, shopper, credentials, request.ubi.query_id),
+        *(options.context, options.experiment, call.shopper, call.credentials),
+        request.ubi.query_id,
         *(generation.concrete, request.leg_params),
     ]
     canonical = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
@@ -96,7 +102,7 @@ def encode(pin: Pin) -> bytes:
     total = None if pin.total is None else (pin.total.value, pin.total.exact)
     return orjson.dumps(
         [
-            *(list(pin.ids), list(pin.scores), pin.fused, total, pin.model, pin.degraded),
+            *(list(pin.ids), list(pin.scores), total, pin.model, pin.degraded),
             *(pin.aggregations, pin.suggest, pin.complete),
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
@@ -105,11 +111,10 @@ def encode(pin: Pin) -> bytes:
 
 def decode(blob: bytes) -> Pin:
     """The pin of a value."""
-    ids, scores, fused, total, model, degraded, aggregations, suggest, complete = orjson.loads(blob)
+    ids, scores, total, model, degraded, aggregations, suggest, complete = orjson.loads(blob)
     return Pin(
         ids=ids,
         scores=scores,
-        fused=fused,
         total=None if total is None else Total(*total),
         model=model,
         degraded=degraded,
@@ -117,3 +122,9 @@ def decode(blob: bytes) -> Pin:
         suggest=suggest,
         complete=complete,
     )
+
+
+def _further(key: str, pin: Pin) -> str:
+    """What follows belongs to exactly these ids, not to a later order of the same search."""
+    ids = hashlib.blake2b("\0".join(pin.ids).encode(), digest_size=8).hexdigest()
+    return f"{key}:{ids}"

@@ -1,0 +1,16 @@
+"""`GET /`: the storefront for a browser, the cluster's own banner for everyone else."""
+
+from flask import Blueprint, Response, render_template, request
+
+from reranker.routes.passthrough import ask_node
+from reranker.routes.reply import from_node
+
+blueprint = Blueprint("pages", __name__, template_folder="templates")
+
+
+@blueprint.get("/")
+def start() -> Response:
+    """By what the client accepts."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return Response(render_template("storefront.html"), content_type="text/html; charset=utf-8")
+    return from_node(ask_node())

@@ -1,0 +1,88 @@
+"""Elasticsearch's read routes, passed through byte for byte from an allow-list.
+
+Writes and administration are refused with 403, unless the gateway's setting allows them.
+"""
+
+import re
+
+from flask import Blueprint, Response, current_app, request
+
+from reranker.retrieval.node import Answer
+from reranker.routes import problems
+from reranker.routes.access import process
+from reranker.routes.reply import from_node
+
+blueprint = Blueprint("passthrough", __name__)
+
+# Headers of the hop to us; everything else of the client goes on.
+OF_THE_HOP = frozenset(
+    {"host", "connection", "keep-alive", "content-length", "transfer-encoding", "te", "upgrade"}
+)
+_INDEX = r"[^/_][^/]*"
+_READ_ENDPOINTS = (
+    "_search|_search/template|_msearch|_msearch/template|_count|_mget|_field_caps|_analyze|_explain"
+    "|_validate/query|_termvectors|_mtermvectors|_rank_eval|_terms_enum|_search_shards|_knn_search"
+    "|_render/template|_async_search|_eql/search|_query|_sql"
+)
+_GET_ENDPOINTS = (
+    "_mapping|_mappings|_settings|_alias|_aliases|_stats|_segments|_recovery|_data_stream|_resolve"
+    "|_cluster/health|_cluster/state|_cluster/stats|_cluster/settings|_nodes|_cat|_license|_xpack"
+    "|_tasks|_index_template|_component_template|_template|_ingest/pipeline|_synonyms|_security"
+    "|_query_rules|_async_search|_analyze|_info|_features"
+)
+_ALLOWED = {
+    "GET": re.compile(
+        rf"/(?:(?:{_INDEX}/)?(?:{_READ_ENDPOINTS}|{_GET_ENDPOINTS})(?:/.*)?"
+        rf"|{_INDEX}|{_INDEX}/(?:_doc|_source|_explain)/.+)?"
+    ),
+    "POST": re.compile(
+        rf"/(?:{_INDEX}/)?(?:{_READ_ENDPOINTS}|_search/scroll)(?:/.*)?"
+        rf"|/{_INDEX}/(?:_explain/.+|_pit)"
+    ),
+    "DELETE": re.compile(r"/(?:_pit|_search/scroll(?:/.*)?|_async_search/.+)"),
+}
+_ALLOWED["HEAD"] = _ALLOWED["GET"]
+
+
+def allowed(method: str, path: str) -> bool:
+    """Whether a request only reads."""
+    pattern = _ALLOWED.get(method)
+    return pattern is not None and pattern.fullmatch(path) is not None
+
+
+@blueprint.route("/", defaults={"path": ""}, methods=["HEAD"])
+@blueprint.route("/<path:path>", methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
+def anything(path: str) -> Response:  # noqa: ARG001 - the raw path is passed on
+    """Any route that is not one of ours."""
+    if not allowed(request.method, request.path) and not _writes_allowed():
+        return problems.forbidden(
+            f"{request.method} {request.path} writes or administers: ask Elasticsearch itself, or "
+            "set HITWEAVE_GATEWAY_ALLOW_WRITES=true"
+        )
+    return from_node(ask_node())
+
+
+def ask_node(body: bytes | None = None) -> Answer:
+    """The node's answer to the request as it came; `body` in place of the client's own."""
+    own = request.get_data(cache=True) if body is None else body
+    headers = {n: v for n, v in request.headers.items() if n.lower() not in OF_THE_HOP}
+    return process().nodes.ask(
+        request.method,
+        raw_target(),
+        own or None,
+        headers,
+        repeatable=allowed(request.method, request.path),
+    )
+
+
+def raw_target() -> str:
+    """Path and query string as the client wrote them."""
+    uri: str | None = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
+    if uri is None:
+        query = request.query_string.decode("latin-1")
+        return request.path + (f"?{query}" if query else "")
+    return uri if uri.startswith("/") else "/" + uri.split("/", 3)[-1]
+
+
+def _writes_allowed() -> bool:
+    return bool(current_app.config["HITWEAVE_SETTINGS"].gateway_allow_writes)

@@ -1,0 +1,66 @@
+"""Errors in Elasticsearch's own shape, whatever went wrong; never a page of HTML, never a secret.
+
+What Elasticsearch answered is handed on as it is.
+"""
+
+from typing import Any
+
+import orjson
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from indexer.errors import AskedWrongly, CouldNotReach, HitweaveError
+from indexer.telemetry import log
+from reranker.retrieval.fetch import Refused
+from reranker.routes.reply import from_node, json_reply
+
+
+def register(app: Flask) -> None:
+    """Answer every exception of this app by the table below."""
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(HitweaveError, of)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(status: int, kind: str, reason: str, **extra: Any) -> Response:
+    """An error as Elasticsearch would write it."""
+    cause = {"type": kind, "reason": reason, **extra}
+    return json_reply({"error": {"root_cause": [cause], **cause}, "status": status}, status)
+
+
+def forbidden(reason: str) -> Response:
+    """What this gateway does not do."""
+    return problem(403, "security_exception", reason)
+
+
+def _refused(error: Refused) -> Response:
+    return from_node(error.answer)
+
+
+def of(error: HitweaveError) -> Response:
+    """The answer to one of our own errors."""
+    if isinstance(error, AskedWrongly):
+        return problem(400, "illegal_argument_exception", error.message)
+    if isinstance(error, CouldNotReach):
+        return problem(503, "no_node_available_exception", error.message)
+    log("problems").error("answered_wrongly", error=type(error).__name__, reason=error.message)
+    return problem(500, "hitweave_exception", error.message)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    return problem(status, "hitweave_http_exception", error.description or error.name)
+
+
+def _unexpected(error: Exception) -> Response:
+    log("problems").exception("unexpected", error=type(error).__name__)
+    return problem(
+        500, "hitweave_exception", f"{type(error).__name__}: the sidecar's log says more"
+    )
+
+
+def refusal_body(error: Refused) -> dict[str, Any]:
+    """A refusal as one entry of a multi-search."""
+    body: dict[str, Any] = orjson.loads(error.answer.body)
+    return body | {"status": error.answer.status}

@@ -1,0 +1,59 @@
+"""How answers leave the sidecar: Elasticsearch's headers, content types and options."""
+
+from typing import Any
+
+import orjson
+from flask import Response, request
+
+from reranker.retrieval.node import JSON, Answer
+from reranker.retrieval.request import Headers
+from reranker.routes import filter_path
+
+PRODUCT = {"X-Elastic-Product": "Elasticsearch"}
+VENDOR_JSON = "application/vnd.elasticsearch+json"
+# Headers of the connection to the node, not of the answer; the length is set anew.
+OF_THE_CONNECTION = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
+)
+
+
+def json_reply(body: Any, status: int = 200) -> Response:
+    """JSON in the form the client accepts, with its opaque id."""
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    args = request.args
+    if "filter_path" in args and status < 400:
+        body = filter_path.apply(body, args["filter_path"])
+    if "pretty" in args and args["pretty"] != "false":
+        options |= orjson.OPT_INDENT_2
+    return Response(
+        orjson.dumps(body, option=options),
+        status,
+        headers={**PRODUCT, **_echoed()},
+        content_type=content_type(request.headers.get("Accept", "")),
+    )
+
+
+def content_type(accepted: str) -> str:
+    """Plain JSON, or Elasticsearch's own media type with the version that the client speaks."""
+    if VENDOR_JSON not in accepted:
+        return JSON
+    version = accepted.partition("compatible-with=")[2][:1]
+    return f"{VENDOR_JSON};compatible-with={version}" if version.isdigit() else VENDOR_JSON
+
+
+def from_node(answer: Answer) -> Response:
+    """What the node answered, unchanged."""
+    headers = {n: v for n, v in answer.headers.items() if n not in OF_THE_CONNECTION}
+    headers.setdefault("x-elastic-product", "Elasticsearch")
+    return Response(answer.body, answer.status, headers={**headers, **_echoed()})
+
+
+def forwarded_headers(headers: Headers) -> dict[str, str]:
+    """What of a client's headers goes on to the node with requests of ours."""
+    names = ("Authorization", "X-Opaque-Id", "traceparent", "es-security-runas-user")
+    return {name: value for name in names if (value := headers.get(name)) is not None}
+
+
+def _echoed() -> dict[str, str]:
+    opaque = request.headers.get("X-Opaque-Id")
+    return {} if opaque is None else {"X-Opaque-Id": opaque}

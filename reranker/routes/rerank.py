@@ -1,0 +1,111 @@
+"""`POST /rerank`: candidates that a client found itself, ordered by the same model as a search."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response
+from numpy.typing import NDArray
+
+from indexer.catalogue.generation import Generation
+from indexer.errors import InvalidRequest, UnknownIndex
+from reranker import answer
+from reranker.answer import GivenList
+from reranker.retrieval.candidates import Candidates
+from reranker.retrieval.request import Shopper
+from reranker.routes.access import process
+from reranker.routes.body import required, sent_object
+from reranker.routes.reply import json_reply
+from reranker.serving.call import pseudonym_of
+
+blueprint = Blueprint("rerank", __name__)
+
+CANDIDATES_MAX = 10_000
+
+
+@blueprint.post("/rerank")
+def rerank() -> Response:
+    """The candidates in their new order."""
+    started = time.perf_counter()
+    body = sent_object()
+    given = _given(body)
+    ranked = answer.rerank(process(), given, started)
+    size = body.get("size", len(given.candidates))
+    if not isinstance(size, int) or size < 0:
+        raise InvalidRequest(f"size is {size!r}: use a whole number from 0")
+    items = [
+        {"id": name, "score": score}
+        for name, score in zip(ranked.ids[:size], ranked.scores[:size], strict=True)
+    ]
+    took = round((time.perf_counter() - started) * 1000)
+    return json_reply(
+        {"took": took, "model": ranked.model, "degraded": ranked.degraded, "items": items}
+    )
+
+
+def _given(body: dict[str, Any]) -> GivenList:
+    shopper = Shopper(*(_text(body, name) for name in ("user_id", "session_id", "client_id")))
+    context = body.get("context") or {}
+    if not isinstance(context, dict):
+        raise InvalidRequest("context must be an object of keys and values")
+    return GivenList(
+        text=required(body, "query", str),
+        candidates=_candidates(required(body, "candidates", list)),
+        generation=_generation(body.get("index")),
+        shopper=pseudonym_of(shopper, process().pseudonym_key),
+        context=context,
+    )
+
+
+def _generation(index: Any) -> Generation | None:
+    """The index named; without a name the only one there is, else none."""
+    generations = process().generations
+    if index is None:
+        return generations.only()
+    found = generations.find(index) if isinstance(index, str) else None
+    if found is None:
+        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
+    return found
+
+
+def _candidates(given: Sequence[Any]) -> Candidates:
+    if len(given) > CANDIDATES_MAX:
+        raise InvalidRequest(f"{len(given)} candidates: send {CANDIDATES_MAX} at the most")
+    for row, one in enumerate(given):
+        if not isinstance(one, dict) or not isinstance(one.get("id"), str):
+            raise InvalidRequest(f"candidates[{row}] must be an object with an id")
+    ids = [one["id"] for one in given]
+    if len(set(ids)) < len(ids):
+        raise InvalidRequest("candidates name an id twice")
+    bm25, knn = _numbers(given, "bm25"), _numbers(given, "knn")
+    return Candidates(
+        ids=ids,
+        bm25=bm25,
+        bm25_rank=_ranks(_numbers(given, "bm25_rank"), bm25),
+        knn=knn,
+        knn_rank=_ranks(_numbers(given, "knn_rank"), knn),
+    )
+
+
+def _numbers(given: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float32]:
+    try:
+        values = [one.get(name) for one in given]
+        return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float32)
+    except (TypeError, ValueError):
+        raise InvalidRequest(f"{name} of a candidate is not a number") from None
+
+
+def _ranks(said: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Ranks as given; where none is, those of the scores."""
+    if np.isfinite(said).any() or not np.isfinite(scores).any():
+        return said
+    ranks = np.full(len(scores), np.nan, dtype=np.float32)
+    order = np.argsort(-scores, kind="stable")[: int(np.isfinite(scores).sum())]
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return None if value in (None, "") else str(value)

@@ -1,0 +1,42 @@
+"""One ranked search on its way."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from indexer.behaviour import event
+from indexer.catalogue.generation import Generation
+from reranker.retrieval.request import RankedRequest, Shopper
+from reranker.serving.deadline import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked, of which index, by whom, and until when.
+
+    `target` is the name that Elasticsearch is asked for; `headers` go to it; `shopper` is the
+    pseudonym that behaviour is kept under, None for a client without any id.
+    """
+
+    request: RankedRequest
+    generation: Generation
+    target: str
+    headers: Mapping[str, str]
+    shopper: str | None
+    query_id: str
+    deadline: Deadline
+
+    @property
+    def credentials(self) -> str:
+        """What Elasticsearch knows the client by; empty for the sidecar's own."""
+        return self.headers.get("Authorization", "")
+
+
+def pseudonym_of(shopper: Shopper, key: str) -> str | None:
+    """Whom behaviour is kept under."""
+    return event.shopper(key, shopper.user_id, shopper.client_id)
+
+
+def new_query_id() -> str:
+    """An id for a search whose client gave none."""
+    return secrets.token_hex(16)

@@ -1,0 +1,102 @@
+"""What is known of shopper, search and items at the moment of ranking, as one situation.
+
+Reading is split in two, so that Valkey works while the query is encoded and Elasticsearch
+searches: `ask` before, `Known` after.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour import (
+    copurchase,
+    event,
+    popularity,
+    query_stats,
+    shopper_profile,
+    state,
+    watermark,
+)
+from indexer.behaviour.query_stats import QueryStats
+from indexer.behaviour.shopper_profile import ShopperProfile
+from indexer.catalogue import card
+from reranker.retrieval.candidates import Candidates
+from reranker.serving.memory import Memory, Reading
+from reranker.signals.item_table import ItemTable
+from reranker.signals.situation import HISTORY_MAX, Situation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The shopper's side of a situation; empty where nobody is known."""
+
+    now: float
+    shopper: ShopperProfile = field(default_factory=shopper_profile.empty)
+    history_cards: NDArray[Any] | None = None
+    partners: tuple[NDArray[np.void], ...] = ()
+    query_stats: QueryStats = field(default_factory=lambda: query_stats.decode(None))
+
+
+def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Reading:
+    """Send for what does not depend on the candidates; without a text only for the revisions."""
+    suffixes = []
+    if text is not None:
+        suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
+    if shopper is not None:
+        suffixes.append(state.shopper_key(shopper))
+    return memory.ask(index, suffixes)
+
+
+def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: float) -> Known:
+    """What the reading says; the history's cards and partners are read now.
+
+    Windows count back from the watermark, from the clock where no event ever came.
+    """
+    mark_blob, stats_blob, shopper_blob = (*reading.finish(), None, None, None)[:3]
+    mark = watermark.decode(mark_blob)
+    now = clock_now if mark.at is None else mark.at
+    shopper = shopper_profile.decode(shopper_blob)
+    stats = query_stats.decode(stats_blob)
+    ids = shopper.ids(min(len(shopper), HISTORY_MAX))
+    if not ids:
+        return Known(now=now, shopper=shopper, query_stats=stats)
+    cards, rows = memory.history(index, ids, [state.partners_key(name) for name in ids])
+    return Known(
+        now=now,
+        shopper=shopper,
+        history_cards=card.unpack_many(cards, dims)[0],
+        partners=tuple(copurchase.unpack(row) for row in rows),
+        query_stats=stats,
+    )
+
+
+def situation(
+    memory: Memory,
+    index: str,
+    candidates: Candidates,
+    query_vector: NDArray[np.float32] | None,
+    who: Known,
+    dims: int,
+    context: Mapping[str, Any],
+    item_table: ItemTable | None,
+) -> Situation:
+    """Everything the signals are computed from; raises ValkeyUnavailable."""
+    cards, counts = memory.items(index, candidates.ids)
+    records, present = card.unpack_many(cards, dims)
+    return Situation(
+        candidates=candidates,
+        query_vector=query_vector,
+        cards=records,
+        cards_present=present,
+        popularity=popularity.unpack_many(counts, who.now),
+        now=who.now,
+        shopper=who.shopper,
+        history_cards=who.history_cards,
+        partners=who.partners,
+        query_stats=who.query_stats,
+        context=context,
+        item_table=item_table,
+    )

@@ -1,0 +1,140 @@
+"""Which model serves each index: followed on disk, swapped whole, never half.
+
+A thread looks at the pointer of each index in the registry. A new artifact is loaded beside the
+serving one and used once before it takes over; a broken one is refused with a log line, and the
+old one keeps serving. What serves in this process is told in Valkey, so that `train` can wait.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.exceptions import RedisError
+
+from indexer.errors import InvalidArtifact
+from indexer.telemetry import log
+from reranker.serving import metrics
+
+POINTER = "current"
+TOLD_SECONDS = 30
+UNTRAINED = "prior"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that serves; `scorer` is thread safe."""
+
+    version: str
+    scorer: Any
+    item_table: Any
+
+
+class Models:
+    """The serving model of each index; None means the untrained prior."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        poll_seconds: float,
+        tell: Callable[[dict[str, str]], None] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._poll_seconds = poll_seconds
+        self._tell = tell
+        self._serving: dict[str, Loaded | None] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._stop = threading.Event()
+
+    def serving(self, index: str) -> Loaded | None:
+        """The model of an index, as last loaded; loads nothing itself."""
+        return self._serving.get(index)
+
+    def version(self, index: str) -> str | None:
+        """Which model serves an index; None for the prior."""
+        loaded = self._serving.get(index)
+        return None if loaded is None else loaded.version
+
+    def start(self) -> None:
+        """Look once now, then again and again in a thread."""
+        self.look()
+        threading.Thread(target=self._run, name="models", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._stop.set()
+
+    def look(self) -> None:
+        """Load every model whose pointer changed since the last look."""
+        for index in self._indices():
+            pointer = self._folder / index / POINTER
+            try:
+                found = pointer.stat()
+            except OSError:
+                self._serving.pop(index, None)
+                self._seen.pop(index, None)
+                continue
+            stamp = (found.st_mtime_ns, found.st_ino)
+            if self._seen.get(index) != stamp:
+                self._seen[index] = stamp
+                self._load(index, pointer)
+        if self._tell is not None:
+            self._tell({i: m.version for i, m in self._serving.items() if m is not None})
+
+    def _indices(self) -> Iterable[str]:
+        try:
+            found = {entry.name for entry in self._folder.iterdir() if entry.is_dir()}
+        except OSError:
+            found = set()
+        return sorted(found | set(self._serving))
+
+    def _load(self, index: str, pointer: Path) -> None:
+        try:
+            version = pointer.read_text("utf-8").strip()
+            loaded = _open(self._folder / index / version, version)
+        except (InvalidArtifact, OSError, ValueError) as error:
+            metrics.MODEL_LOADS.labels("refused").inc()
+            log("models").error(
+                "model_refused", index=index, error=type(error).__name__, reason=str(error)
+            )
+            return
+        self._serving[index] = loaded
+        metrics.MODEL_LOADS.labels("loaded").inc()
+        log("models").info("model_serves", index=index, version=version)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._poll_seconds):
+            self.look()
+
+
+def _open(folder: Path, version: str) -> Loaded:
+    from reranker.fusion import artifact
+    from reranker.fusion.scorer import Scorer
+
+    opened = artifact.load(folder)
+    scorer = Scorer(opened)
+    return Loaded(version, scorer, opened.item_table)
+
+
+def teller(client: redis.Redis) -> Callable[[dict[str, str]], None]:
+    """Tells in Valkey what serves in this process: hash `hw:{index}:serving`, a field a process."""
+    process = f"{socket.gethostname()}:{os.getpid()}"
+
+    def tell(versions: dict[str, str]) -> None:
+        try:
+            with client.pipeline(transaction=False) as pipe:
+                for index, version in versions.items():
+                    key = f"hw:{index}:serving"
+                    pipe.hset(key, process, f"{version} {time.time():.0f}")
+                    pipe.expire(key, TOLD_SECONDS)
+                pipe.execute()
+        except RedisError as error:
+            log("models").warning("serving_not_told", error=type(error).__name__)
+
+    return tell

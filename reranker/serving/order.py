@@ -1,0 +1,62 @@
+"""From candidates to an order with scores that never rise. Pure.
+
+What cannot be shown now goes last, whatever its score; of a collapsed group only the best stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.retrieval.candidates import Candidates
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ordered:
+    """Rows of the candidates [m], best first, and their scores [m] along that order."""
+
+    rows: NDArray[np.intp]
+    scores: Scores
+
+
+def by_score(
+    scores: Scores,
+    *,
+    available: NDArray[np.bool_] | None = None,
+    groups: Sequence[str | None] | None = None,
+) -> Ordered:
+    """Candidates by falling score; equal ones keep the order in which they were found."""
+    keys = [-scores] if available is None else [-scores, ~available]
+    rows = np.lexsort(keys)
+    if groups is not None:
+        rows = _best_of_each(rows, groups)
+    return Ordered(rows, np.minimum.accumulate(scores[rows]) if len(rows) else scores[:0])
+
+
+def reciprocal_ranks(candidates: Candidates, k: float = 60.0) -> Scores:
+    """Reciprocal rank fusion: the sum of 1 / (k + rank) over the legs that found the item."""
+    ranks = np.stack([candidates.bm25_rank, candidates.knn_rank])
+    scores: Scores = np.nansum(1.0 / (k + ranks), axis=0, dtype=np.float32)
+    return scores
+
+
+def vector_scores(candidates: Candidates) -> tuple[NDArray[np.intp], Scores]:
+    """Rows of the vector leg's candidates and their scores as Elasticsearch gives them."""
+    rows = np.flatnonzero(np.isfinite(candidates.knn_rank))
+    scores: Scores = (1.0 + candidates.knn[rows]) / 2.0
+    return rows, scores
+
+
+def _best_of_each(rows: NDArray[np.intp], groups: Sequence[str | None]) -> NDArray[np.intp]:
+    seen: set[str] = set()
+    kept = []
+    for row in rows.tolist():
+        group = groups[row]
+        if group is None or group not in seen:
+            kept.append(row)
+        if group is not None:
+            seen.add(group)
+    return np.array(kept, dtype=np.intp)

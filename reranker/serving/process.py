@@ -1,0 +1,66 @@
+"""Everything one sidecar process holds, opened after the fork and handed to every request."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from indexer import connections
+from indexer.settings import Settings as ServerSettings
+from reranker.retrieval.node import Nodes
+from reranker.retrieval.query_vector import QueryVectors
+from reranker.serving.generations import Generations
+from reranker.serving.memory import Memory
+from reranker.serving.models import Models, teller
+from reranker.serving.pins import Pins
+from reranker.serving.recorder import Recorder, send_to_inbox
+from reranker.settings import Settings
+
+VALKEY_SECONDS_MAX = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The parts of one process; tests make it of the same parts on their own servers."""
+
+    settings: Settings
+    pseudonym_key: str
+    nodes: Nodes
+    generations: Generations
+    vectors: QueryVectors
+    memory: Memory
+    pins: Pins
+    models: Models
+    recorder: Recorder
+    clock: Callable[[], float] = time.time
+
+    def close(self) -> None:
+        """End the threads; what waits to be recorded is handed on first."""
+        self.models.close()
+        self.recorder.close()
+
+
+def open_process(servers: ServerSettings, settings: Settings) -> Process:
+    """Open the parts; makes no request, so the sidecar starts before its servers do."""
+    valkey = connections.valkey(
+        servers,
+        socket_timeout=VALKEY_SECONDS_MAX,
+        socket_connect_timeout=VALKEY_SECONDS_MAX,
+    )
+    key = servers.pseudonym_key.get_secret_value()
+    return Process(
+        settings=settings,
+        pseudonym_key=key,
+        nodes=Nodes(servers),
+        generations=Generations(
+            connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
+        ),
+        vectors=QueryVectors(settings.query_vectors_cached),
+        memory=Memory(valkey, entries_max=settings.cards_cached),
+        pins=Pins(valkey, ttl_seconds=settings.page_ttl_seconds),
+        models=Models(
+            servers.models_dir, poll_seconds=settings.model_poll_seconds, tell=teller(valkey)
+        ),
+        recorder=Recorder(
+            send_to_inbox(key), queue_max=settings.record_queue, batch_max=settings.record_batch
+        ),
+    )
