@@ -382,7 +382,7 @@ def own_order(process: Process, call: Call, *, degraded: str | None) -> dict[str
         process.nodes,
         call.target,
         request,
-        request.body,
+        bodies.own_search(request, call.generation.config.search_fields),
         call.headers,
         timeout_seconds=process.nodes.timeout_seconds,
     )

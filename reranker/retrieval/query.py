@@ -44,7 +44,17 @@ def keyword_query(request: RankedRequest, search_fields: Sequence[str]) -> Mappi
     if clause.text_of(request.query):
         return request.query
     words = {"multi_match": {"query": request.text, "fields": list(search_fields)}}
+    if not request.filters:
+        return words
     return {"bool": {"must": [words], "filter": [request.query]}}
+
+
+def own_search(request: RankedRequest, search_fields: Sequence[str]) -> dict[str, Any]:
+    """The client's own search; where its query asks no text, with the text searched in it."""
+    if clause.text_of(request.query):
+        return dict(request.body)
+    rest = {name: part for name, part in request.body.items() if name not in ("query", "retriever")}
+    return rest | {"query": keyword_query(request, search_fields)}
 
 
 def legs(
