@@ -11,6 +11,7 @@ from indexer.catalogue import card
 from indexer.catalogue.product import Product
 
 MOMENT_BYTES = 8
+PAGE = 1000
 _MOMENT_AT = card.card_dtype(1).fields["updated_at"][1]  # type: ignore[index]
 _MOMENT_END = _MOMENT_AT + MOMENT_BYTES - 1
 
@@ -28,9 +29,14 @@ return redis.call('DEL', KEYS[1])
 """
 
 
-def key(index: str, item_id: str) -> str:
-    """Where the card of an item lies."""
-    return f"hw:{index}:card:{item_id}"
+def key(index: str, item_id: str, *, staged: bool = False) -> str:
+    """Where the card of an item lies; staged cards are those of a generation not served yet."""
+    return f"hw:{index}:{'next-card' if staged else 'card'}:{item_id}"
+
+
+def revision_key(index: str) -> str:
+    """Counts up after cards changed, so that readers know when what they kept is old."""
+    return f"hw:{index}:cards-revision"
 
 
 def card_of(product: Product, vector: NDArray[np.float32], version: int) -> bytes:
@@ -54,6 +60,7 @@ def put(valkey: redis.Redis, index: str, cards: Mapping[str, tuple[int, bytes]])
     with valkey.pipeline(transaction=False) as pipe:
         for item_id, (version, record) in cards.items():
             script([key(index, item_id)], [version / 1000, record], client=pipe)
+        pipe.incr(revision_key(index))
         pipe.execute()
 
 
@@ -63,6 +70,7 @@ def drop(valkey: redis.Redis, index: str, versions: Mapping[str, int]) -> None:
     with valkey.pipeline(transaction=False) as pipe:
         for item_id, version in versions.items():
             script([key(index, item_id)], [version / 1000], client=pipe)
+        pipe.incr(revision_key(index))
         pipe.execute()
 
 

@@ -147,6 +147,8 @@ def added_mappings(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
         RESERVED: {
             "dynamic": False,
             "properties": {
+                # Candidates are read by this column: _id lies among the documents, on disk.
+                "id": keyword,
                 "text_hash": keyword,
                 "fields_hash": keyword,
                 "version": {"type": "long"},

@@ -110,6 +110,7 @@ def stamped(target: Target, recipe_digest: str) -> dict[str, Any]:
     return {
         **target.source,
         RESERVED: {
+            "id": target.id,
             "text_hash": expected.text_hash,
             "fields_hash": expected.fields_hash,
             "version": expected.order.version,
