@@ -1,7 +1,8 @@
 """Item cards in Valkey: written after their document, and never over a newer one."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import redis
@@ -54,24 +55,56 @@ def card_of(product: Product, vector: NDArray[np.float32], version: int) -> byte
     )
 
 
-def put(valkey: redis.Redis, index: str, cards: Mapping[str, tuple[int, bytes]]) -> None:
+def put(
+    valkey: redis.Redis,
+    index: str,
+    cards: Mapping[str, tuple[int, bytes]],
+    *,
+    staged: bool = False,
+) -> None:
     """Write cards given as id → (version, record), each unless a newer one is there."""
+    if not cards:
+        return
     script = valkey.register_script(_PUT)
     with valkey.pipeline(transaction=False) as pipe:
         for item_id, (version, record) in cards.items():
-            script([key(index, item_id)], [version / 1000, record], client=pipe)
-        pipe.incr(revision_key(index))
+            place = key(index, item_id, staged=staged)
+            script([place], [version / 1000, record], client=pipe)
+        if not staged:
+            pipe.incr(revision_key(index))
         pipe.execute()
 
 
-def drop(valkey: redis.Redis, index: str, versions: Mapping[str, int]) -> None:
-    """Remove the cards of deleted items, each unless a newer one is there."""
+def drop(valkey: redis.Redis, index: str, gone: Mapping[str, int]) -> None:
+    """Remove the cards of deleted items given as id → version, each unless a newer one is there."""
+    if not gone:
+        return
     script = valkey.register_script(_DROP)
     with valkey.pipeline(transaction=False) as pipe:
-        for item_id, version in versions.items():
+        for item_id, version in gone.items():
             script([key(index, item_id)], [version / 1000], client=pipe)
         pipe.incr(revision_key(index))
         pipe.execute()
+
+
+def adopt(valkey: redis.Redis, index: str) -> int:
+    """Put the staged cards in the place of the served ones; how many there were."""
+    prefix, served = key(index, "", staged=True).encode(), key(index, "").encode()
+    count = 0
+    for names in _pages(valkey, prefix):
+        with valkey.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.rename(name, served + name.removeprefix(prefix))
+            pipe.incr(revision_key(index))
+            pipe.execute()
+        count += len(names)
+    return count
+
+
+def discard(valkey: redis.Redis, index: str, *, staged: bool) -> None:
+    """Remove all staged cards, or all served ones."""
+    for names in _pages(valkey, key(index, "", staged=staged).encode()):
+        valkey.unlink(*names)
 
 
 def versions(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[int | None]:
@@ -87,3 +120,10 @@ def _version(moment: bytes) -> int | None:
         return None
     seconds: float = struct.unpack("<d", moment)[0]
     return round(seconds * 1000)
+
+
+def _pages(valkey: redis.Redis, prefix: bytes) -> Iterator[list[bytes]]:
+    """Keys under a prefix; names of indices hold nothing that a pattern could mean."""
+    names = valkey.scan_iter(match=prefix + b"*", count=PAGE)
+    while page := list(islice(names, PAGE)):
+        yield page

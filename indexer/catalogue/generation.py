@@ -45,8 +45,8 @@ class Generation:
 
     @property
     def is_attached(self) -> bool:
-        """Whether the index is the user's own, without our aliases."""
-        return self.index == self.concrete
+        """Whether the index is the user's own rather than a generation that we made."""
+        return NUMBER.sub("", self.concrete) != self.index or self.index == self.concrete
 
 
 def resolve(es: Elasticsearch, index: str) -> Generation:
@@ -67,6 +67,11 @@ def resolve(es: Elasticsearch, index: str) -> Generation:
         )
     ((concrete, body),) = found.items()
     return read_stamp(index, concrete, body["mappings"])
+
+
+def generation_at(es: Elasticsearch, index: str, concrete: str) -> Generation:
+    """The generation of `index` that is the concrete index, served or not."""
+    return read_stamp(index, concrete, es.indices.get_mapping(index=concrete)[concrete]["mappings"])
 
 
 def read_stamp(index: str, concrete: str, mappings: dict[str, Any]) -> Generation:

@@ -4,7 +4,7 @@ Reads by id see every write that was answered, refreshed or not.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from indexer.catalogue.generation import TOMBSTONES, Generation
 from indexer.catalogue.plan import NEVER, Order, Stored, StoredDocument
 from indexer.catalogue.product import ID_BYTES_MAX, RESERVED, take
+from indexer.catalogue.write import Place
 from indexer.errors import UnknownIndex
 
 JSON = {"content-type": "application/json", "accept": "application/json"}
+POINT_KEPT = "10m"
 HASHES = f"{RESERVED},index,version,received_at,was_live"
 
 
@@ -26,13 +28,14 @@ HASHES = f"{RESERVED},index,version,received_at,was_live"
 class Document:
     """A whole stored document; `vector` is None where it has none of the right length.
 
-    `engine_version` is Elasticsearch's own number, which orders writes.
+    `engine_version` is Elasticsearch's own number, which orders writes; `place` where it was read.
     """
 
     id: str
     source: dict[str, Any]
     vector: NDArray[np.float32] | None
     engine_version: int
+    place: Place
 
     @property
     def stamp(self) -> dict[str, Any]:
@@ -100,7 +103,8 @@ def _document(answer: dict[str, Any], generation: Generation) -> Document:
     vector = None
     if isinstance(found, list) and len(found) == generation.recipe.dims:
         vector = np.asarray(found, dtype=np.float32)
-    return Document(answer["_id"], source, vector, int(answer["_version"]))
+    place = Place(answer["_seq_no"], answer["_primary_term"])
+    return Document(answer["_id"], source, vector, int(answer["_version"]), place)
 
 
 def _mget(
@@ -117,6 +121,32 @@ def _mget(
         if "error" in document:
             raise UnknownIndex(f"index {document['_index']!r} cannot be read: {document['error']}")
     return documents
+
+
+def scan_ids(
+    es: Elasticsearch, concrete: str, query: Mapping[str, Any], size: int
+) -> Iterator[list[str]]:
+    """Ids of all documents that match, as they stood at the first call, in pages of `size`."""
+    point = es.open_point_in_time(index=concrete, keep_alive=POINT_KEPT)["id"]
+    after: list[Any] | None = None
+    try:
+        while True:
+            page = es.search(
+                pit={"id": point, "keep_alive": POINT_KEPT},
+                query=query,
+                size=size,
+                source=False,
+                sort=["_shard_doc"],
+                search_after=after,
+                track_total_hits=False,
+            )
+            hits = page["hits"]["hits"]
+            if not hits:
+                return
+            point, after = page["pit_id"], hits[-1]["sort"]
+            yield [hit["_id"] for hit in hits]
+    finally:
+        es.close_point_in_time(id=point)
 
 
 def confirmed_key(index: str) -> str:

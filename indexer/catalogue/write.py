@@ -7,7 +7,7 @@ what Elasticsearch refuses for its content is rejected alone.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from elastic_transport import TransportError
@@ -21,6 +21,7 @@ REQUEST_BYTES_MAX = 5_000_000
 REQUEST_ITEMS_MAX = 1000
 BUSY = frozenset({429, 502, 503, 504})
 REFUSED = frozenset({400, 413})
+BLOCKED = "cluster_block_exception"  # a generation that is being replaced, or a full disk
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.1, 5.0
 ANSWER_PATHS = "errors,items.*.status,items.*.error,items.*.result"
 
@@ -33,28 +34,34 @@ class Fate(StrEnum):
     REJECTED = "rejected"
 
 
+class Place(NamedTuple):
+    """Where Elasticsearch saw the last write of a document."""
+
+    if_seq_no: int
+    if_primary_term: int
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One document to index, or to delete where `source` is None.
 
-    `version` orders writes of the same document; later ones with the same version pass.
+    `order` is a version, which orders writes of the same document (later ones with the same version
+    pass), or the Place at which the document was read, which must be where it still is.
     """
 
     index: str
     id: str
-    version: int
+    order: int | Place
     source: bytes | None
 
     def lines(self) -> list[bytes]:
         """As bulk lines."""
-        verb = "delete" if self.source is None else "index"
-        meta = {
-            "_index": self.index,
-            "_id": self.id,
-            "version": self.version,
-            "version_type": "external_gte",
-        }
-        head = orjson.dumps({verb: meta})
+        meta: dict[str, Any] = {"_index": self.index, "_id": self.id}
+        if isinstance(self.order, Place):
+            meta |= self.order._asdict()
+        else:
+            meta |= {"version": self.order, "version_type": "external_gte"}
+        head = orjson.dumps({"delete" if self.source is None else "index": meta})
         return [head] if self.source is None else [head, self.source]
 
 
@@ -139,11 +146,14 @@ def _answer(item: dict[str, Any]) -> Answer | str:
         return WRITTEN
     if status == 409:
         return STALE
-    reason = _innermost(item.get("error") or {})
+    error = item.get("error") or {}
+    reason = _innermost(error)
     if status in BUSY:
         return f"{status} {reason}"
     if status in REFUSED:
         return Answer(Fate.REJECTED, reason)
+    if error.get("type") == BLOCKED:
+        raise ElasticsearchUnavailable(f"the index takes no writes for now: {reason}")
     raise WriteFailed(f"Elasticsearch refuses to write ({status}): {reason}")
 
 
