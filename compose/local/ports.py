@@ -1,6 +1,7 @@
 """Loopback ports: whether one is free, and if not, who holds it."""
 
 import socket
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -41,3 +42,9 @@ def require_free(port: int, option: str) -> None:
         f"port {port} is in use{f' by {who}' if who else ''}: "
         f"end that process or choose another port with {option}"
     )
+
+
+def of_url(url: str) -> int | None:
+    """The port of a loopback address, None for any other address."""
+    parts = urlsplit(url)
+    return parts.port if parts.hostname == LOOPBACK else None

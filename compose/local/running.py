@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,7 @@ class Running:
         self.ready_since = 0.0
         self.late = False
         self.process: subprocess.Popen[bytes] | None = None
+        self.created: float | None = None
 
     def is_due(self) -> bool:
         """Whether it should be started now."""
@@ -92,6 +93,7 @@ class Running:
         self.state = State.STARTING
         try:
             self.process = self._spawn()
+            self.created = created(self.process.pid)
         except (OSError, subprocess.SubprocessError) as error:
             self.process = None
             self.events.put(Exited(self.part.name, self.run, f"cannot be run: {error}"))
@@ -130,6 +132,7 @@ class Running:
         return {
             "state": self.state.value,
             "pid": self.process.pid if alive and self.process else None,
+            "created": self.created if alive else None,
             "restarts": max(0, self.run - 1),
             "log": str(self.part.log),
             "note": self.part.note,
@@ -178,12 +181,20 @@ def kill_groups(groups: Sequence[int]) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-def processes_of(stack_id: str) -> list[psutil.Process]:
-    """Every process that carries the mark of this stack, this one excepted."""
+def created(pid: int) -> float | None:
+    """When the process began, which tells it from a later one with its number; None if gone."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).create_time()
+    return None
+
+
+def processes_of(stack_id: str, recorded: Mapping[int, float | None]) -> list[psutil.Process]:
+    """Every process that carries the mark of this stack or was recorded; this one excepted."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            marked = process.environ().get(STACK_VARIABLE) == stack_id
+            known = recorded.get(process.pid) == process.create_time()
+            marked = known or process.environ().get(STACK_VARIABLE) == stack_id
             if marked and process.pid != os.getpid():
                 found.append(process)
     return found

@@ -159,14 +159,20 @@ def take_down(home: Home) -> list[str]:
 
 def sweep_processes(home: Home) -> None:
     """Kill what a supervisor that was itself killed has left behind; raises StackFailed."""
-    stack_id = home.id()
-    left = processes_of(stack_id) if stack_id else []
+    left = _processes(home)
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
     _, alive = psutil.wait_procs(left, timeout=10)
     if alive:
         raise StackFailed(f"these processes do not end: {[process.pid for process in alive]}")
+
+
+def _processes(home: Home) -> list[psutil.Process]:
+    stack_id = home.id()
+    parts = last_report(home).get("parts", {}).values()
+    recorded = {part["pid"]: part["created"] for part in parts if part["pid"]}
+    return processes_of(stack_id, recorded) if stack_id else []
 
 
 def wait_for_end(home: Home) -> None:
@@ -190,6 +196,15 @@ def _end_supervisor(pid: int) -> None:
         supervisor.kill()
 
 
+def runs(home: Home, wish: Wish) -> bool:
+    """Whether every part of this wish is up in this home, at these addresses."""
+    state = status(home)
+    wanted = {name for name in ALL_PARTS if wish.starts(name)}
+    return bool(
+        state["ready"] and wanted <= {*state["parts"]} and home.addresses() == wish.addresses()
+    )
+
+
 def status(home: Home) -> dict[str, Any]:
     """Every part of the stack, asked now; `ready` only when all of them are."""
     addresses = home.addresses()
@@ -204,7 +219,7 @@ def status(home: Home) -> dict[str, Any]:
     return {
         "home": str(home.folder),
         "ready": supervised and bool(parts) and all(part["ready"] for part in parts.values()),
-        "phase": report.get("phase", "down"),
+        "phase": report.get("phase", "down") if supervised or not _processes(home) else "lost",
         "ready_after_seconds": report.get("ready_after_seconds"),
         **(addresses.model_dump() if addresses else {}),
         "parts": parts,

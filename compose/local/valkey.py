@@ -17,11 +17,13 @@ from indexer.errors import StackFailed
 NAME = "valkey"
 VERSION_FROM = (6, 2)
 PROGRAMS = ("valkey-server", "redis-server")
+# A process that rewrites its title also hides the mark in its environment.
 CONFIGURATION = """\
 bind {loopback}
 port {port}
 dir "{folder}"
 daemonize no
+set-proc-title no
 logfile ""
 save ""
 appendonly yes

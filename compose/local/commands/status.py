@@ -19,7 +19,9 @@ def command() -> None:
     for name, part in state["parts"].items():
         mark = "up" if part["ready"] else "DOWN"
         click.echo(f"{name:18} {mark:5} {part['state']:12} {part.get('note', '')}", err=True)
-    if not state["parts"]:
+    if state["phase"] == "lost":
+        click.echo("parts run without a supervisor: `hitweave down`, then `hitweave up`", err=True)
+    elif not state["parts"]:
         click.echo(f"no stack runs in {state['home']}: `hitweave up` starts one", err=True)
     print(orjson.dumps(state).decode())
     if not state["ready"]:

@@ -4,12 +4,11 @@ import os
 import signal
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import click
 import orjson
 
-from compose.local import stack
+from compose.local import ports, stack
 from compose.local.home import Home
 from compose.local.progress import Display
 from indexer.errors import AskedWrongly, StackFailed
@@ -46,19 +45,16 @@ def command(detach: bool, es_port: int | None, port: int | None, **options: Any)
     `up`; remove --home after `down` for a fresh stack. Without --detach, Ctrl-C takes all down.
     """
     home = Home(Path(os.environ["HITWEAVE_HOME"]))
-    if stack.is_supervised(home):
-        raise AskedWrongly(
-            f"a stack already runs in {home.folder}: `hitweave status` shows it, "
-            "`hitweave down` ends it"
-        )
-    home.make()
     wish = _wish(home, es_port, port, options)
-    display = Display()
-    try:
-        _start(home, wish, display)
-    except KeyboardInterrupt:
-        stack.take_down(home)
-        raise
+    if stack.is_supervised(home):
+        _require_same(home, wish)
+    else:
+        home.make()
+        try:
+            _start(home, wish, Display())
+        except KeyboardInterrupt:
+            stack.take_down(home)
+            raise
     print(orjson.dumps(stack.status(home)).decode(), flush=True)
     if not detach:
         _stay(home)
@@ -78,25 +74,30 @@ def _wish(home: Home, es_port: int | None, port: int | None, options: dict[str, 
     )
 
 
+def _require_same(home: Home, wish: stack.Wish) -> None:
+    """Raise AskedWrongly unless what runs in this home is what was asked for."""
+    if stack.runs(home, wish):
+        click.echo(f"already up in {home.folder}", err=True)
+        return
+    raise AskedWrongly(
+        f"another stack runs in {home.folder}: `hitweave status` shows it, `hitweave down` ends it"
+    )
+
+
 def _ports_before(home: Home) -> dict[str, int]:
     addresses = home.addresses()
     if addresses is None:
         return DEFAULT_PORTS
     urls = (addresses.elasticsearch_url, addresses.valkey_url, addresses.sidecar_url)
     return {
-        name: _loopback_port(url) or default
+        name: ports.of_url(url) or default
         for (name, default), url in zip(DEFAULT_PORTS.items(), urls, strict=True)
     }
 
 
-def _loopback_port(url: str) -> int | None:
-    parts = urlsplit(url)
-    return parts.port if parts.hostname == "127.0.0.1" else None
-
-
 def _start(home: Home, wish: stack.Wish, display: Display) -> None:
+    stack.sweep_processes(home)  # of a supervisor that was killed
     stack.check_ports(wish)
-    stack.sweep_processes(home)
     display.notice()
     with display.downloads() as progress:
         plan = stack.plan(home, wish, progress)
