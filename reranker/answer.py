@@ -21,7 +21,7 @@ from reranker import response
 from reranker.response import Page, Took
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
-from reranker.retrieval.candidates import Candidates, Retrieved
+from reranker.retrieval.candidates import Candidates, NoIdColumn, Retrieved
 from reranker.retrieval.fetch import Asking
 from reranker.retrieval.node import LateAnswer
 from reranker.serving import knowledge, metrics, order, pins
@@ -80,7 +80,7 @@ def rank(process: Process, call: Call) -> Ranking:
     vector, no_vector = _encode(process, call)
     asking = _start_search(process, call, vector)
     who, no_shopper = _known(process, call, reading)
-    retrieved = asking.finish(call.deadline.left(SEARCH_SHARE))
+    retrieved = _finish_search(process, call, vector, asking)
     elasticsearch_ms = call.deadline.took_ms()
     scored = _score(process, call, retrieved.candidates, vector, who)
     placed = order.by_score(
@@ -171,7 +171,7 @@ def _start_search(process: Process, call: Call, vector: Vector | None) -> Asking
         vector,
         fetch.vector_search(call.generation, process.settings.num_candidates),
         config.search_fields,
-        with_documents=_documents_in_window(call),
+        id_column=process.generations.has_id_column(call.generation),
     )
     return fetch.start(
         process.nodes,
@@ -181,6 +181,16 @@ def _start_search(process: Process, call: Call, vector: Vector | None) -> Asking
         call.headers,
         timeout_seconds=call.deadline.left(SEARCH_SHARE),
     )
+
+
+def _finish_search(
+    process: Process, call: Call, vector: Vector | None, asking: Asking
+) -> Retrieved:
+    try:
+        return asking.finish(call.deadline.left(SEARCH_SHARE))
+    except NoIdColumn:
+        process.generations.note_without_ids(call.generation)
+        return _start_search(process, call, vector).finish(call.deadline.left(SEARCH_SHARE))
 
 
 def _known(
@@ -234,11 +244,6 @@ def _groups(retrieved: Retrieved, rows: NDArray[np.intp]) -> Sequence[str | None
     return None if groups is None else [groups[row] for row in rows.tolist()]
 
 
-def _documents_in_window(call: Call) -> bool:
-    request = call.request
-    return bodies.needs_documents(request) and bodies.fits_in_window(request)
-
-
 def _pinned(process: Process, call: Call, key: str) -> Pin | None:
     """The order kept for this search; the first page without a query id is computed afresh."""
     if call.request.start == 0 and call.request.ubi.query_id is None:
@@ -283,7 +288,7 @@ def _page(
         further = _beyond(process, call, key, pin, request.size - len(ids))
         ids += further
         scores += [pin.scores[-1] if pin.scores else 0.0] * len(further)
-    hits, scores = _hits(process, call, ids, scores, ranking)
+    hits, scores = _hits(process, call, ids, scores)
     page_ms = call.deadline.took_ms() - started_ms
     page = Page(
         hits=hits,
@@ -308,22 +313,13 @@ def _page(
 
 
 def _hits(
-    process: Process,
-    call: Call,
-    ids: Sequence[str],
-    scores: Sequence[float],
-    ranking: Ranking | None,
+    process: Process, call: Call, ids: Sequence[str], scores: Sequence[float]
 ) -> tuple[list[Mapping[str, Any]], list[float]]:
     """The page's hits; documents deleted since are left out."""
-    request = call.request
-    if not bodies.needs_documents(request):
+    if not bodies.needs_documents(call.request):
         concrete = call.generation.concrete
         return [response.bare_hit(concrete, name) for name in ids], list(scores)
-    found: Mapping[str, Mapping[str, Any]] = {}
-    if ranking is not None and _documents_in_window(call):
-        found = ranking.retrieved.hits
-    if missing := [name for name in ids if name not in found]:
-        found = {**found, **_fetch(process, call, missing)}
+    found = _fetch(process, call, ids)
     shown = [(found[name], score) for name, score in zip(ids, scores, strict=True) if name in found]
     return [hit for hit, _ in shown], [score for _, score in shown]
 

@@ -28,19 +28,15 @@ class Settings(BaseSettings):
     num_candidates: int = Field(
         100, ge=1, le=10_000, description="Vectors each shard looks at for the kNN leg at least."
     )
-    window_document_bytes: int = Field(
-        600,
-        ge=0,
-        description="Up to this mean size, documents come with the candidates, in one request.",
-    )
     page_depth: int = Field(1000, ge=1, description="Ids of one search kept for its later pages.")
     page_ttl_seconds: int = Field(300, ge=1, description="How long the order of a search is kept.")
     generation_ttl_seconds: float = Field(
         5.0, ge=0, description="How long an index's configuration is believed."
     )
     query_vectors_cached: int = Field(20_000, ge=0, description="Query vectors a process keeps.")
-    cards_cached: int = Field(100_000, ge=0, description="Item cards a process keeps.")
-    card_ttl_seconds: float = Field(5.0, ge=0, description="How long a kept item card is believed.")
+    records_cached: int = Field(
+        100_000, ge=0, description="Item cards, and likewise popularity records, a process keeps."
+    )
     record_queue: int = Field(
         10_000, ge=1, description="Searches waiting to be recorded; further ones are dropped."
     )

@@ -4,16 +4,20 @@ A leg that failed is absent, never empty by mistake: the caller learns why and a
 other one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.retrieval.query import KEYWORD_NAME
+from reranker.retrieval.query import ID_COLUMN, KEYWORD_NAME
 
 TRACKED_TOTAL = 10_000  # Elasticsearch counts this far unless told otherwise
+
+
+class NoIdColumn(Exception):
+    """A document that somebody else wrote does not carry its id as a column: ask for `_id`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,17 +57,15 @@ class Total:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Retrieved:
-    """One retrieval, decoded. `hits` holds the hit of each candidate as Elasticsearch sent it.
+    """One retrieval, decoded.
 
     `groups` has each candidate's value of the collapse field, None where nothing is collapsed.
     """
 
     candidates: Candidates
-    hits: Mapping[str, Mapping[str, Any]]
     total: Total | None
     shards: Mapping[str, Any]
     timed_out: bool
-    took_ms: int
     aggregations: Mapping[str, Any] | None = None
     suggest: Mapping[str, Any] | None = None
     groups: Sequence[str | None] | None = None
@@ -84,23 +86,19 @@ def decode(
 
     `keyword_only` keeps what the keyword leg holds, as a client's `min_score` demands.
     """
-    keyword, knn = _hits(responses.get("keyword")), _hits(responses.get("knn"))
+    keyword, knn = _named(responses.get("keyword")), _named(responses.get("knn"))
     if keyword_only:
         known = {hit["_id"] for hit in keyword}
         knn = [hit for hit in knn if hit["_id"] in known]
-    hits = {hit["_id"]: hit for hit in (*knn, *keyword)}
     candidates = join(keyword, knn)
     first = responses.get("keyword") or responses["knn"]
     facets = responses.get("facets") or responses.get("keyword") or {}
-    whole = responses.values()
     return Retrieved(
         candidates=candidates,
-        hits=hits,
-        groups=_groups(candidates, hits, collapse_field),
+        groups=_groups(candidates, (*knn, *keyword), collapse_field),
         total=_total(responses, knn),
         shards=first["_shards"],
-        timed_out=any(answer.get("timed_out") for answer in whole),
-        took_ms=max(int(answer.get("took", 0)) for answer in whole),
+        timed_out=any(answer.get("timed_out") for answer in responses.values()),
         aggregations=facets.get("aggregations"),
         suggest=first.get("suggest"),
         degraded=_partial(responses),
@@ -129,8 +127,21 @@ def matches_keywords(hit: Mapping[str, Any]) -> bool:
     return KEYWORD_NAME in hit.get("matched_queries", ())
 
 
-def _hits(response: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    return [] if response is None else response["hits"]["hits"]
+def _named(response: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """A leg's hits, each with its `_id`, read from the column where the leg asked for that."""
+    hits = _hits(response)
+    for hit in hits:
+        if "_id" not in hit:
+            try:
+                hit["_id"] = hit["fields"][ID_COLUMN][0]
+            except (KeyError, IndexError):
+                raise NoIdColumn from None
+    return hits
+
+
+def _hits(response: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    hits: list[dict[str, Any]] = [] if response is None else response["hits"]["hits"]
+    return hits
 
 
 def _total(
@@ -155,9 +166,9 @@ def _partial(responses: Mapping[str, Mapping[str, Any]]) -> str | None:
 
 
 def _groups(
-    candidates: Candidates, hits: Mapping[str, Mapping[str, Any]], field: str | None
+    candidates: Candidates, hits: Iterable[Mapping[str, Any]], field: str | None
 ) -> list[str | None] | None:
     if field is None:
         return None
-    values = [hits[name].get("fields", {}).get(field) for name in candidates.ids]
-    return [None if value is None else repr(value) for value in values]
+    values = {hit["_id"]: hit.get("fields", {}).get(field) for hit in hits}
+    return [None if (v := values[name]) is None else repr(v) for name in candidates.ids]

@@ -14,7 +14,10 @@ _FIELD_TEXT = frozenset({"match", "match_phrase", "match_phrase_prefix", "match_
 _PLAIN_TEXT = frozenset({"multi_match", "combined_fields"})
 _SYNTAX_TEXT = frozenset({"query_string", "simple_query_string"})
 _WRAPPERS = {"function_score": "query", "script_score": "query", "boosting": "positive"}
-_SYNTAX = re.compile(r'\b(?:AND|OR|NOT)\b|[\w.]+:(?=\S)|[-+!(){}\[\]^"~*?\\/|&<>=]')
+_SYNTAX = re.compile(
+    r"""\b(?:AND|OR|NOT)\b | [\w.]+:(?=\S) | [~^][\d.]* | (?<!\S)[-+] | [!(){}\[\]"*?\\|&<>=]""",
+    re.VERBOSE,
+)
 
 
 def text_of(query: object) -> str:

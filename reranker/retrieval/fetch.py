@@ -20,10 +20,6 @@ from reranker.retrieval.query import Legs, VectorSearch
 from reranker.retrieval.request import Options, RankedRequest, Shopper, Ubi
 
 QUERIES_PER_CALL = 32
-KEPT_OF_ANSWER = (
-    "took,responses.took,responses.timed_out,responses._shards,responses.status,responses.error,"
-    "responses.hits.total,responses.hits.hits,responses.aggregations,responses.suggest"
-)
 
 
 class Refused(Exception):
@@ -74,10 +70,9 @@ def start(
     """Send the legs' multi-search on `target` and return at once."""
     named = {"keyword": legs.keyword, "knn": legs.knn, "facets": legs.facets}
     asked = {name: body for name, body in named.items() if body is not None}
-    typed = "&typed_keys=true" if request.typed_keys else ""
     pending = nodes.send(
         "POST",
-        f"/_msearch?filter_path={KEPT_OF_ANSWER}{typed}",
+        "/_msearch?typed_keys=true" if request.typed_keys else "/_msearch",
         bodies.ndjson(target, request.leg_params, list(asked.values())),
         {"Content-Type": NDJSON, "Accept": JSON, **headers},
         timeout_seconds=timeout_seconds,
@@ -179,12 +174,12 @@ def _retrieve_batch(
     sent: list[Mapping[str, Any]] = []
     for request, vector in zip(requests, vectors, strict=True):
         legs = bodies.legs(
-            request, vector, vector_search(generation, window), search_fields, with_documents=False
+            request, vector, vector_search(generation, window), search_fields, id_column=False
         )
         sent += [leg for leg in (legs.keyword, legs.knn) if leg is not None]
     answer = es.perform_request(
         "POST",
-        f"/_msearch?filter_path={KEPT_OF_ANSWER}",
+        "/_msearch",
         headers={"content-type": NDJSON, "accept": JSON},
         body=bodies.ndjson(generation.concrete, {}, sent),
     )

@@ -17,8 +17,12 @@ from reranker.retrieval.request import RankedRequest
 
 KEYWORD_NAME = "hitweave_keyword"
 LEG_KEYS = ("runtime_mappings", "timeout", "stats")
-DOCUMENT_KEYS = ("_source", "fields", "docvalue_fields", "stored_fields")
-PAGE_KEYS = (*DOCUMENT_KEYS, "script_fields", "version", "seq_no_primary_term", "highlight")
+PAGE_KEYS = (
+    *("_source", "fields", "docvalue_fields", "stored_fields", "script_fields", "version"),
+    *("seq_no_primary_term", "highlight"),
+)
+ID_COLUMN = "hitweave.id"
+IDS_BY_COLUMN = {"_source": False, "stored_fields": "_none_", "docvalue_fields": [ID_COLUMN]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +67,17 @@ def legs(
     search: VectorSearch,
     search_fields: Sequence[str],
     *,
-    with_documents: bool,
+    id_column: bool,
 ) -> Legs:
     """Both candidate legs and, where facets are asked, the one that counts over their union.
 
-    Without a vector there is no kNN leg, and the keyword leg answers the facets itself.
+    Without a vector there is no kNN leg, and the keyword leg answers the facets itself. With
+    `id_column` hits carry their id from a column: reading `_id` means reading documents from disk,
+    which takes longer than the search itself.
     """
     query = keyword_query(request, search_fields)
     shared = {name: request.body[name] for name in LEG_KEYS if name in request.body}
-    shared |= _documents(request) if with_documents else {"_source": False}
+    shared |= IDS_BY_COLUMN if id_column else {"_source": False}
     if collapse := request.body.get("collapse"):
         shared["collapse"] = collapse
     narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))
@@ -96,10 +102,9 @@ def page(
     """Documents of one page; the client's query stands beside the ids for highlight and names."""
     body = {name: request.body[name] for name in PAGE_KEYS if name in request.body}
     body |= {name: request.body[name] for name in LEG_KEYS if name in request.body}
-    chosen: dict[str, Any] = {"ids": {"values": list(ids)}}
+    chosen: dict[str, Any] = {"bool": {"filter": [{"ids": {"values": list(ids)}}]}}
     if needs_query(request):
-        scored = keyword_query(request, search_fields)
-        chosen = {"bool": {"filter": [chosen], "should": [scored]}}
+        chosen["bool"]["should"] = [keyword_query(request, search_fields)]
     return body | {"query": chosen, "size": len(ids)}
 
 
@@ -138,12 +143,6 @@ def needs_documents(request: RankedRequest) -> bool:
     return any(name in body for name in PAGE_KEYS if name != "_source")
 
 
-def fits_in_window(request: RankedRequest) -> bool:
-    """Whether the page's documents can come with the candidates already."""
-    extra = [name for name in PAGE_KEYS if name not in DOCUMENT_KEYS and name in request.body]
-    return not extra and not needs_query(request)
-
-
 def ndjson(target: str, params: Mapping[str, str], bodies: Sequence[Mapping[str, Any]]) -> bytes:
     """A multi-search body: every search on `target` with the same header parameters."""
     header = orjson.dumps({"index": target, **params})
@@ -151,10 +150,6 @@ def ndjson(target: str, params: Mapping[str, str], bodies: Sequence[Mapping[str,
     for body in bodies:
         lines += [header, orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)]
     return b"\n".join(lines) + b"\n"
-
-
-def _documents(request: RankedRequest) -> dict[str, Any]:
-    return {name: request.body[name] for name in DOCUMENT_KEYS if name in request.body}
 
 
 def _keyword_leg(
@@ -177,7 +172,7 @@ def _facets_leg(
     """Counts over all that matches; `post_filter` narrows hits and total, but never facets."""
     if not request.facets:
         return None
-    leg = {name: part for name, part in shared.items() if name not in (*DOCUMENT_KEYS, "collapse")}
+    leg = {name: part for name, part in shared.items() if name in LEG_KEYS}
     union = {"bool": {"filter": [{"bool": {"should": list(matching)}}]}}
     return leg | {"query": union, "size": 0, "track_total_hits": False, "aggs": request.facets}
 

@@ -14,6 +14,7 @@ from indexer.errors import ElasticsearchUnavailable, IncompatibleIndex, UnknownI
 
 # An index that was just created or attached is ranked this soon.
 ABSENT_TTL_SECONDS = 1.0
+WITHOUT_IDS_SECONDS = 60.0
 
 
 class Generations:
@@ -31,6 +32,7 @@ class Generations:
         self._ttl_seconds = ttl_seconds
         self._names_max = names_max
         self._clock = clock
+        self._without_ids: dict[str, float] = {}
         self._only: tuple[float, Generation | None] | None = None
         self._known: dict[str, tuple[float, Generation | None]] = {}
 
@@ -54,6 +56,14 @@ class Generations:
         ttl_seconds = self._ttl_seconds if found else min(self._ttl_seconds, ABSENT_TTL_SECONDS)
         self._known[name] = (now + ttl_seconds, found)
         return found
+
+    def has_id_column(self, generation: Generation) -> bool:
+        """Whether every document seen lately carries its id as a column."""
+        return self._without_ids.get(generation.concrete, 0.0) <= self._clock()
+
+    def note_without_ids(self, generation: Generation) -> None:
+        """Remember for a while that somebody else writes into this index too."""
+        self._without_ids[generation.concrete] = self._clock() + WITHOUT_IDS_SECONDS
 
     def only(self) -> Generation | None:
         """The generation that a request without an index means: the only one, else none."""

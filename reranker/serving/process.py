@@ -55,7 +55,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
         ),
         vectors=QueryVectors(settings.query_vectors_cached),
-        memory=Memory(valkey, entries_max=settings.cards_cached),
+        memory=Memory(valkey, entries_max=settings.records_cached),
         pins=Pins(valkey, ttl_seconds=settings.page_ttl_seconds),
         models=Models(
             servers.models_dir, poll_seconds=settings.model_poll_seconds, tell=teller(valkey)

@@ -1,0 +1,224 @@
+"""Which searches are ranked, with what, and which go through untouched."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.errors import InvalidRequest
+from reranker.retrieval.request import (
+    Defaults,
+    PassThrough,
+    RankedRequest,
+    Shopper,
+    parse,
+    strip,
+)
+
+MATCH = {"match": {"title": "red shoes"}}
+TERM = {"term": {"brand": "acme"}}
+
+
+def ranked(
+    body: dict[str, Any],
+    params: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+    defaults: Defaults = Defaults(),
+) -> RankedRequest:
+    found = parse(body, params or {}, headers or {}, defaults)
+    assert isinstance(found, RankedRequest), found
+    return found
+
+
+def passed(body: dict[str, Any], params: dict[str, str] | None = None) -> PassThrough:
+    found = parse(body, params or {}, {}, Defaults())
+    assert isinstance(found, PassThrough), found
+    return found
+
+
+def test_a_plain_text_search_is_ranked_by_the_defaults() -> None:
+    asked = ranked({"query": MATCH}, defaults=Defaults(mode="rrf", window=50))
+    assert (asked.text, asked.start, asked.size) == ("red shoes", 0, 10)
+    assert (asked.options.mode, asked.options.window, asked.options.record) == ("rrf", 50, True)
+
+
+def test_the_users_own_words_count_before_the_query() -> None:
+    asked = ranked({"query": MATCH, "ext": {"ubi": {"user_query": "rode schoenen"}}})
+    assert asked.text == "rode schoenen"
+    assert asked.query == MATCH
+
+
+def test_a_standard_retriever_is_a_query_with_its_filter() -> None:
+    asked = ranked({"retriever": {"standard": {"query": MATCH, "filter": TERM}}})
+    assert asked.text == "red shoes"
+    assert asked.filters == (TERM,)
+
+
+def test_our_ext_is_taken_out_and_the_rest_stays() -> None:
+    body = {"query": MATCH, "ext": {"ubi": {"query_id": "q"}, "hitweave": {}, "theirs": {"a": 1}}}
+    own, ubi, hitweave = strip(body)
+    assert own == {"query": MATCH, "ext": {"theirs": {"a": 1}}}
+    assert (ubi, hitweave) == ({"query_id": "q"}, {})
+    assert strip({"query": MATCH, "ext": {"ubi": {}}})[0] == {"query": MATCH}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"query": {"match_all": {}}}, "no_text"),
+        ({}, "no_text"),
+        ({"query": MATCH, "sort": ["price"]}, "sort"),
+        ({"query": MATCH, "sort": ["_score", "price"]}, "sort"),
+        ({"query": MATCH, "sort": [{"_score": "asc"}]}, "sort"),
+        ({"query": MATCH, "search_after": [1], "sort": ["price"]}, "search_after"),
+        ({"query": MATCH, "pit": {"id": "x"}}, "pit"),
+        ({"query": MATCH, "slice": {"id": 0, "max": 2}}, "slice"),
+        ({"query": MATCH, "profile": True}, "profile"),
+        ({"query": MATCH, "from": -1}, "page"),
+        ({"query": MATCH, "size": "ten"}, "page"),
+        ({"query": MATCH, "from": 9_995}, "result_window"),
+        ({"query": MATCH, "collapse": {"field": "brand", "inner_hits": {}}}, "collapse"),
+        ({"query": MATCH, "retriever": {"standard": {"query": MATCH}}}, "retriever"),
+        ({"retriever": {"knn": {}}}, "retriever"),
+        ({"query": MATCH, "ext": {"theirs": {}}}, "ext"),
+        ({"query": "red"}, "query"),
+        ({"query": MATCH, "no_such_key": 1}, "no_such_key"),
+        ({"query": MATCH, "ext": {"hitweave": {"mode": "off"}}}, "off"),
+    ],
+)
+def test_what_cannot_be_ranked_goes_through_with_its_reason(
+    body: dict[str, Any], reason: str
+) -> None:
+    assert passed(body).reason == reason
+
+
+@pytest.mark.parametrize("sort", [None, "_score", ["_score"], [{"_score": {"order": "desc"}}]])
+def test_sorting_by_score_is_no_reason_to_pass_through(sort: Any) -> None:
+    body = {"query": MATCH} if sort is None else {"query": MATCH, "sort": sort}
+    assert ranked(body).text == "red shoes"
+
+
+def test_a_scroll_goes_through() -> None:
+    assert passed({"query": MATCH}, {"scroll": "1m"}).reason == "parameter_scroll"
+
+
+def test_parameters_of_the_url_win_over_the_body() -> None:
+    asked = ranked(
+        {"query": MATCH, "size": 5},
+        {"size": "20", "from": "10", "_source": "title,price", "track_total_hits": "true"},
+    )
+    assert (asked.start, asked.size) == (10, 20)
+    assert asked.body["_source"] == {"includes": ["title", "price"]}
+    assert asked.body["track_total_hits"] is True
+
+
+def test_a_query_in_the_url_is_ranked() -> None:
+    asked = ranked({}, {"q": "red shoes", "df": "title"})
+    assert asked.text == "red shoes"
+    assert asked.query == {"query_string": {"query": "red shoes", "default_field": "title"}}
+
+
+def test_routing_and_preference_go_to_every_leg() -> None:
+    asked = ranked({"query": MATCH}, {"routing": "a", "preference": "_local", "pretty": "true"})
+    assert asked.leg_params == {"routing": "a", "preference": "_local"}
+
+
+def test_headers_serve_where_a_client_cannot_change_the_body() -> None:
+    headers = {"X-User-Id": "u1", "X-Session-Id": "s1"}
+    assert ranked({"query": MATCH}, headers=headers).shopper == Shopper("u1", "s1", None)
+    named = {"query": MATCH, "ext": {"ubi": {"user_id": "u2", "client_id": 7}}}
+    assert ranked(named, headers=headers).shopper == Shopper("u2", "s1", "7")
+
+
+def test_unavailable_goods_are_asked_for_by_naming_the_field() -> None:
+    asked = {"bool": {"must": [MATCH], "filter": [{"term": {"in_stock": False}}]}}
+    defaults = Defaults(available_field="in_stock")
+    assert ranked({"query": asked}, defaults=defaults).unavailable_asked_for
+    assert not ranked({"query": asked}).unavailable_asked_for
+    behind = {"query": MATCH, "post_filter": {"term": {"available": False}}}
+    assert ranked(behind).unavailable_asked_for
+
+
+@pytest.mark.parametrize(
+    "hitweave",
+    [
+        {"mode": "best"},
+        {"rank_window_size": 0},
+        {"rank_window_size": 1001},
+        {"rank_window_size": True},
+        {"diversity": 1.5},
+        {"diversity": "much"},
+        {"context": ["mobile"]},
+    ],
+)
+def test_what_hitweave_cannot_do_is_refused(hitweave: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        parse({"query": MATCH, "ext": {"hitweave": hitweave}}, {}, {}, Defaults())
+
+
+def test_options_are_read() -> None:
+    hitweave = {
+        "mode": "knn",
+        "rank_window_size": 30,
+        "diversity": 0.5,
+        "explain": True,
+        "context": {"device": "mobile"},
+        "experiment": "e1",
+        "record": False,
+    }
+    options = ranked({"query": MATCH, "ext": {"hitweave": hitweave}}).options
+    assert (options.mode, options.window, options.diversity) == ("knn", 30, 0.5)
+    assert (options.explain, options.context, options.experiment, options.record) == (
+        True,
+        {"device": "mobile"},
+        "e1",
+        False,
+    )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 20_000) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *(
+                        "query",
+                        "match",
+                        "bool",
+                        "must",
+                        "filter",
+                        "should",
+                        "title",
+                        "sort",
+                        "size",
+                    ),
+                    *("from", "collapse", "field", "retriever", "standard", "aggs", "post_filter"),
+                    *("knn", "min_score", "ext", "ubi", "_source", "term", "function_score"),
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=25,
+)
+BODIES = st.dictionaries(st.sampled_from(["query", "sort", "size", "from", "knn", "ext"]), JSON)
+
+
+@given(BODIES)
+def test_no_body_breaks_the_parser_and_what_goes_through_is_the_clients(
+    body: dict[str, Any],
+) -> None:
+    try:
+        found = parse(body, {}, {}, Defaults())
+    except InvalidRequest:
+        return
+    if isinstance(found, PassThrough):
+        assert found.body is None or found.body == strip(body)[0]
+    else:
+        assert found.text.strip()
+        assert found.start >= 0
+        assert found.size >= 0
