@@ -3,6 +3,8 @@
 Pure. A request decodes all its cards with one `np.frombuffer`, so the record has no variable part.
 """
 
+import re
+import unicodedata
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 CATEGORIES_MAX = 4
-VERSION = 1
+# Of a longer title both ends are kept: a name's kind stands at one of them in most languages.
+TITLE_WORDS_MAX = 24
+VERSION = 2
+# A word of letters and digits, or one character of a script that does not part its words.
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+")
+_PLURAL_CHARACTERS_MIN = 4
 
 
 def card_dtype(dims: int) -> np.dtype[Any]:
@@ -27,6 +35,7 @@ def card_dtype(dims: int) -> np.dtype[Any]:
             ("brand", "<u4"),  # crc32 of the case-folded name; 0: none
             ("categories", "<u4", (CATEGORIES_MAX,)),
             ("domain", "<u4"),
+            ("title_words", "<u4", (TITLE_WORDS_MAX,)),  # in order; 0: no more
             ("scale", "<f4"),
             ("vector", "i1", (dims,)),
         ]
@@ -36,6 +45,29 @@ def card_dtype(dims: int) -> np.dtype[Any]:
 def token(name: str | None) -> int:
     """crc32 of a case-folded name, 0 for none; equal names have equal tokens."""
     return zlib.crc32(name.casefold().encode()) if name else 0
+
+
+def words(text: str) -> list[int]:
+    """Tokens of the words of a title or query in order, English plurals as their singular."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return [zlib.crc32(_singular(word).encode()) or 1 for word in _WORD.findall(folded)]
+
+
+def _singular(word: str) -> str:
+    if len(word) < _PLURAL_CHARACTERS_MIN or not word.endswith("s") or word.endswith("ss"):
+        return word
+    if word.endswith("ies") and len(word) > _PLURAL_CHARACTERS_MIN:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "zzes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1]
+
+
+def _both_ends(tokens: Sequence[int]) -> list[int]:
+    if len(tokens) <= TITLE_WORDS_MAX:
+        return [*tokens, *[0] * (TITLE_WORDS_MAX - len(tokens))]
+    half = TITLE_WORDS_MAX // 2
+    return [*tokens[:half], *tokens[-half:]]
 
 
 def pack(
@@ -62,6 +94,7 @@ def pack(
     tokens = [token(name) for name in categories[:CATEGORIES_MAX]]
     record["categories"] = tokens + [0] * (CATEGORIES_MAX - len(tokens))
     record["domain"] = token(domain)
+    record["title_words"] = _both_ends(words(title))
     scale = float(np.abs(vector).max()) / 127.0 or 1.0
     record["scale"] = scale
     record["vector"] = np.rint(vector / scale).astype(np.int8)

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour.popularity import DAY_SECONDS, KINDS, PURCHASE
-from reranker.signals import behaviour, context, definition, personal, product, relevance, together
+from reranker.signals import (
+    behaviour,
+    context,
+    definition,
+    personal,
+    product,
+    relevance,
+    title,
+    together,
+)
 from reranker.signals.listwise import log_days
 from reranker.signals.situation import HISTORY_MAX, Situation
 
@@ -45,6 +54,7 @@ def columns(situation: Situation) -> Mapping[str, NDArray[np.float32]]:
     """Every declared signal by name [n], NaN where it cannot be known."""
     return {
         **relevance.compute(situation),
+        **title.compute(situation),
         **product.compute(situation),
         **behaviour.popularity(situation),
         **behaviour.search(situation),

@@ -13,9 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Family = Literal["relevance", "product", "popularity", "search", "personal", "together", "context"]
+Family = Literal[
+    "relevance", "title", "product", "popularity", "search", "personal", "together", "context"
+]
 FAMILIES: tuple[Family, ...] = (
     "relevance",
+    "title",
     "product",
     "popularity",
     "search",
@@ -67,11 +70,21 @@ RELEVANCE = (
     _s("relevance", "both_legs", "flag", SHARE, "found by keywords and by vectors"),
     _s("relevance", "matches", "log count", LOG, "keyword matches in the list"),
 )
+TITLE = (
+    _s("title", "title_words", "log count", LOG, "words of the title"),
+    _s("title", "query_words", "log count", LOG, "words of the query"),
+    _s("title", "query_covered", "share", SHARE, "query words that the title has"),
+    _s("title", "title_covered", "share", SHARE, "title words that the query has"),
+    _s("title", "phrase", "flag", SHARE, "the title has the query's words in a row"),
+    _s("title", "ends_with", "share", SHARE, "query words, from the last, that end the title"),
+    _s("title", "starts_with", "share", SHARE, "query words, from the first, that begin it"),
+    _s("title", "words_after", "log count", LOG, "title words after the last match", default=4.0),
+    _s("title", "words_before", "log count", LOG, "title words before the first", default=4.0),
+)
 PRODUCT = (
     _s("product", "price", "log price", (-10, 20), "price"),
     _s("product", "price_to_list", "log ratio", (-5, 5), "price against the list's median"),
     _s("product", "price_to_shopper", "log ratio", (-5, 5), "price against the shopper's usual"),
-    _s("product", "title_length", "log characters", LOG, "characters of the title"),
     _s("product", "available", "flag", SHARE, "can be bought", default=1.0),
     _s("product", "catalogue_popularity", "log", LOG, "popularity as the catalogue says"),
     _s("product", "card", "flag", SHARE, "the item's card was there"),
@@ -147,6 +160,7 @@ CONTEXT = (
 )
 SIGNALS: tuple[Signal, ...] = (
     *RELEVANCE,
+    *TITLE,
     *PRODUCT,
     *POPULARITY,
     *SEARCH,

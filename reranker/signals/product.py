@@ -18,7 +18,6 @@ def compute(situation: Situation) -> dict[str, Array]:
         "price": price,
         "price_to_list": price - (float(np.median(known)) if len(known) else np.nan),
         "price_to_shopper": price - usual,
-        "title_length": log1p(cards["title_chars"].astype(np.float32)),
         "available": np.where(present, cards["available"], np.nan).astype(np.float32),
         "catalogue_popularity": log1p(cards["popularity"]),
         "card": present.astype(np.float32),

@@ -34,6 +34,7 @@ class Situation:
     cards_present: NDArray[np.bool_]  # [n]
     popularity: Popularity  # of the n candidates
     now: float
+    query: str = ""
     shopper: ShopperProfile = field(default_factory=shopper_profile.empty)
     history_cards: NDArray[Any] | None = None  # [h]
     partners: Sequence[NDArray[np.void]] = ()  # [h] rows
