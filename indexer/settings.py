@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     line_bytes_max: int = Field(
         1_000_000, ge=1000, description="A longer catalogue or event line is rejected."
     )
-    events_chunk: int = Field(1000, ge=1, le=20_000, description="Events in one task at the most.")
+    events_chunk: int = Field(2000, ge=1, le=20_000, description="Events in one task at the most.")
     visibility_timeout_seconds: int = Field(
         30, ge=5, description="After this long without an end, a task goes to another worker."
     )

@@ -1,29 +1,30 @@
 """One import of behaviour: lines checked here, handed to the workers, awaited until folded.
 
-At most a few chunks are under way at once, so that live events never queue behind a whole file.
+At most two chunks are under way at once, one worked on and one waiting, so that live events never
+queue behind a file.
 """
 
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-import orjson
 import redis
 
 from indexer import inbox
 from indexer.behaviour import fold, intake
 from indexer.behaviour.fold import Folded
 from indexer.behaviour.tasks import QUEUE, TASK_OF
+from indexer.behaviour.ubi import redacted
+from indexer.catalogue import rejected
+from indexer.catalogue.tally import Rejection
 from indexer.errors import AskedWrongly, StackFailed
 
-CHUNKS_UNDER_WAY_MAX = 6
-POLL_SECONDS = 0.02
+CHUNKS_UNDER_WAY_MAX = 2
+POLL_SECONDS = 0.01
 STALL_SECONDS = 20.0
-SOURCE_BYTES_KEPT = 10_000
 
 Line = tuple[int, bytes]
 
@@ -34,27 +35,37 @@ class EventImport:
 
     valkey: redis.Redis
     terms: intake.Terms
-    rejected_file: Path
+    rejected_folder: Path
     job: str
     chunk_events: int
+    chunk_bytes: int
     line_bytes_max: int
-    on_progress: Callable[[int, int], None]  # lines read, events folded
     read: int = 0
     chunks: int = 0
     rejected: int = 0
     under_way: dict[int, int] = field(default_factory=dict)  # documents by chunk
     folded: int = 0
+    is_read: bool = False
+    advance: Callable[[int], None] = lambda _: None
+
+    @property
+    def rejected_file(self) -> Path:
+        """Where lines that were not taken are kept; it is there when there are some."""
+        return self.rejected_folder / f"{self.job}.ndjson"
 
     def hand_over(self, stream: BinaryIO) -> None:
         """Submit every line; waits while too many chunks are under way."""
-        lines = self._lines(stream)
-        while chunk := list(islice(lines, self.chunk_events)):
+        for chunk in self._chunks(self._lines(stream)):
             taken = intake.take(chunk, self.terms)
             self._keep_rejected(taken.rejected, dict(chunk))
             for kind, index, documents in taken.batches(self.chunk_events):
                 self.wait(CHUNKS_UNDER_WAY_MAX - 1)
                 self._submit(TASK_OF[kind], index, documents)
-            self.on_progress(self.read, self.folded)
+        self.is_read = True
+
+    def total(self) -> int | None:
+        """How many events there are to fold; None until the file is read."""
+        return self.folded + sum(self.under_way.values()) if self.is_read else None
 
     def wait(self, at_most: int = 0) -> None:
         """Until no more than `at_most` chunks are under way; raises StackFailed without workers."""
@@ -64,7 +75,6 @@ class EventImport:
             self._look()
             if len(self.under_way) < before:
                 moved = time.monotonic()
-                self.on_progress(self.read, self.folded)
             elif time.monotonic() - moved > STALL_SECONDS:
                 self._check_workers()
                 moved = time.monotonic()
@@ -77,7 +87,8 @@ class EventImport:
         self.valkey.delete(fold.job_key(self.job))
         for chunk, part in sorted(parts.items()):
             if part.reason is not None:
-                self._keep({"chunk": chunk, "lines": part.rejected, "reason": part.reason})
+                lost = Rejection(None, f"{part.rejected} in chunk {chunk}: {part.reason}", "")
+                rejected.append(self.rejected_folder, self.job, [lost])
         return Folded(
             accepted=sum(part.accepted for part in parts.values()),
             duplicate=sum(part.duplicate for part in parts.values()),
@@ -94,7 +105,9 @@ class EventImport:
         answers = self.valkey.hmget(fold.job_key(self.job), [str(chunk) for chunk in chunks])
         for chunk, answer in zip(chunks, answers, strict=True):
             if answer is not None:
-                self.folded += self.under_way.pop(chunk)
+                count = self.under_way.pop(chunk)
+                self.folded += count
+                self.advance(count)
 
     def _check_workers(self) -> None:
         if QUEUE not in inbox.listening((QUEUE,)):
@@ -102,6 +115,19 @@ class EventImport:
                 f"no worker takes events ({len(self.under_way)} chunks wait in the broker and will "
                 "be folded once one does): `hitweave status` shows what is up"
             )
+
+    def _chunks(self, lines: Iterator[Line]) -> Iterator[list[Line]]:
+        """Lines in chunks of limited count and bytes."""
+        chunk: list[Line] = []
+        total_bytes = 0
+        for line in lines:
+            chunk.append(line)
+            total_bytes += len(line[1])
+            if len(chunk) >= self.chunk_events or total_bytes >= self.chunk_bytes:
+                yield chunk
+                chunk, total_bytes = [], 0
+        if chunk:
+            yield chunk
 
     def _lines(self, stream: BinaryIO) -> Iterator[Line]:
         """Numbered lines without the blank ones; of one that is too long only its beginning."""
@@ -119,13 +145,9 @@ class EventImport:
                 "imported; importing a whole one again repeats nothing"
             ) from None
 
-    def _keep_rejected(self, rejected: list[intake.Rejected], sources: dict[int, bytes]) -> None:
-        self.rejected += len(rejected)
-        for it in rejected:
-            source = sources[it.line][:SOURCE_BYTES_KEPT].decode("utf-8", "replace")
-            self._keep({"line": it.line, "reason": it.reason, "source": source})
-
-    def _keep(self, entry: dict[str, object]) -> None:
-        self.rejected_file.parent.mkdir(parents=True, exist_ok=True)
-        with self.rejected_file.open("ab") as file:
-            file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+    def _keep_rejected(self, refused: list[intake.Rejected], sources: dict[int, bytes]) -> None:
+        """In the job's file, with pseudonyms in place of ids as far as they can be told."""
+        key = self.terms.pseudonym_key
+        lines = [Rejection(it.line, it.reason, redacted(sources[it.line], key)) for it in refused]
+        self.rejected += len(lines)
+        rejected.append(self.rejected_folder, self.job, lines)

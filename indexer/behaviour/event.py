@@ -75,6 +75,7 @@ def query_key(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
+@lru_cache(maxsize=10_000)
 def iso(seconds: float) -> str:
     """Seconds since the epoch as ISO 8601 in UTC with milliseconds."""
     moment = datetime.fromtimestamp(round(seconds, 3), UTC)

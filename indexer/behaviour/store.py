@@ -20,7 +20,17 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from indexer.behaviour import state
 from indexer.behaviour.event import BehaviourEvent
 
-SEEN_BUCKETS = 1 << 16
+# A bucket is the digest's last decimal digits: 100,000 small integer sets, packed by Valkey as long
+# as each holds no more than 512, which is 51 million events an index.
+_BUCKET = "KEYS[1] .. string.sub(ARGV[i], -5)"
+_ARE_SEEN = f"""
+local seen = {{}}
+for i = 1, #ARGV do seen[i] = redis.call('SISMEMBER', {_BUCKET}, ARGV[i]) end
+return seen
+"""
+_SEE = f"""
+for i = 1, #ARGV do redis.call('SADD', {_BUCKET}, ARGV[i]) end
+"""
 # The lock is a courtesy: the transaction is right without it, so nobody waits long for a dead one.
 LOCK_SECONDS = 5.0
 LOCK_WAIT_SECONDS = 6.0
@@ -134,26 +144,10 @@ def _courtesy_lock(valkey: redis.Redis, index: str) -> Iterator[None]:
                 lock.release()
 
 
-def _by_bucket(digests: Iterable[int]) -> dict[str, list[int]]:
-    buckets: dict[str, list[int]] = {}
-    for number in digests:
-        buckets.setdefault(f"seen:{number % SEEN_BUCKETS:04x}", []).append(number)
-    return buckets
-
-
 def _unseen(valkey: redis.Redis, index: str, digests: Sequence[int]) -> list[int]:
     """Those that no transaction has folded yet, in one round trip."""
-    buckets = _by_bucket(digests)
-    with valkey.pipeline(transaction=False) as pipe:
-        for bucket, numbers in buckets.items():
-            pipe.smismember(key(index, bucket), [*numbers])
-        answers = pipe.execute()
-    return [
-        number
-        for numbers, known in zip(buckets.values(), answers, strict=True)
-        for number, seen in zip(numbers, known, strict=True)
-        if not seen
-    ]
+    known: list[int] = valkey.eval(_ARE_SEEN, 1, key(index, "seen:"), *digests)
+    return [number for number, seen in zip(digests, known, strict=True) if not seen]
 
 
 def _folded(
@@ -172,12 +166,12 @@ def _values(valkey: redis.Redis, index: str, suffixes: Sequence[str]) -> dict[st
     return dict(zip(suffixes, read(valkey, index, suffixes), strict=True))
 
 
-def _write(pipe: Pipeline, index: str, changed: Mapping[str, bytes], folded: Iterable[int]) -> None:
+def _write(pipe: Pipeline, index: str, changed: Mapping[str, bytes], folded: Sequence[int]) -> None:
     lasting = {key(index, k): v for k, v in changed.items() if not k.startswith("basket:")}
     if lasting:
         pipe.mset(lasting)
     for suffix, value in changed.items():
         if suffix.startswith("basket:"):
             pipe.set(key(index, suffix), value, ex=state.BASKET_TTL_SECONDS)
-    for bucket, numbers in _by_bucket(folded).items():
-        pipe.sadd(key(index, bucket), *numbers)
+    if folded:
+        pipe.eval(_SEE, 1, key(index, "seen:"), *folded)

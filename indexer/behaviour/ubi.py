@@ -10,148 +10,33 @@ was received. So two equal order lines in a file are one event, and so are two c
 """
 
 import hashlib
-import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Literal
 
 import orjson
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
 from indexer.behaviour import event
+from indexer.behaviour.ubi_schema import UbiEvent, UbiQuery
 from indexer.errors import InvalidEvent
 
 FUTURE_SECONDS_MAX = 300.0
 EVENT_ID_BYTES_MAX = 256
 ATTRIBUTE_DEPTH_MAX = 12
-HIT_IDS_MAX = 10_000
-# Smaller numbers are seconds: as milliseconds they would lie before March 1973.
-EPOCH_MS_MIN = 1e11
+FIELD_NAME_MAX = 256
+LINE_BYTES_KEPT = 10_000
 ITEM_ACTIONS = frozenset(
     {"impression", "click", "watch", "add_to_cart", "purchase", "remove_from_cart", "dismiss"}
 )
 ORDER_FIELDS = ("order_id", "transaction_id")
 
 Kind = Literal["event", "query"]
-
-
-def _blank_to_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
-def _seconds(value: Any) -> float | None:
-    """Seconds since the epoch from ISO 8601 text, epoch milliseconds or epoch seconds."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and not value.lstrip("-").replace(".", "", 1).isdigit():
-        moment = datetime.fromisoformat(value.strip())
-        number = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        number = float(value)
-        number = number / 1000.0 if number >= EPOCH_MS_MIN else number
-    else:
-        raise ValueError("must be ISO 8601 text or epoch milliseconds")
-    if not math.isfinite(number) or not 0 <= number < 253_402_300_800:
-        raise ValueError("must lie between the years 1970 and 9999")
-    return number
-
-
-Name = Annotated[str, StringConstraints(max_length=100)]
-OptionalName = Annotated[Name | None, BeforeValidator(_blank_to_none)]
-ObjectId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Time = Annotated[float | None, BeforeValidator(_seconds)]
-Text = Annotated[str, StringConstraints(max_length=2000)]
-
-
-class _Ubi(BaseModel):
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
-
-
-class UbiObject(_Ubi):
-    """What was acted upon; further keys are kept."""
-
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
-
-    object_id: ObjectId | None = None
-    object_id_field: OptionalName = None
-    object_id_type: OptionalName = None
-    internal_id: Annotated[str, StringConstraints(max_length=256)] | None = None
-
-
-class UbiPosition(_Ubi):
-    """Where it stood; further keys are kept."""
-
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
-
-    ordinal: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    xy: dict[Literal["x", "y"], float] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flat_coordinates(cls, value: Any) -> Any:
-        """`{"x", "y"}` directly inside is read as `{"xy": {"x", "y"}}`."""
-        if not isinstance(value, dict) or not ("x" in value or "y" in value):
-            return value
-        rest = {name: part for name, part in value.items() if name not in ("x", "y")}
-        flat = {axis: value[axis] for axis in ("x", "y") if value.get(axis) is not None}
-        return {**rest, "xy": {**(value.get("xy") or {}), **flat} or None}
-
-
-class UbiAttributes(_Ubi):
-    """`event_attributes`; further keys are kept."""
-
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
-
-    object: UbiObject | None = None
-    position: UbiPosition | None = None
-
-
-class UbiEvent(_Ubi):
-    """One event as received."""
-
-    action_name: Annotated[Name, StringConstraints(min_length=1)]
-    application: OptionalName = None
-    event_id: Annotated[str | None, BeforeValidator(_blank_to_none)] = None
-    query_id: OptionalName = None
-    session_id: OptionalName = None
-    client_id: OptionalName = None
-    user_id: OptionalName = None
-    timestamp: Time = None
-    message_type: OptionalName = None
-    message: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    user_query: Text | None = None
-    event_attributes: UbiAttributes | None = None
-
-
-class UbiQuery(_Ubi):
-    """One query, its response or both, as received."""
-
-    application: OptionalName = None
-    query_id: OptionalName = None
-    session_id: OptionalName = None
-    client_id: OptionalName = None
-    user_id: OptionalName = None
-    timestamp: Time = None
-    user_query: Text | None = None
-    object_id_field: OptionalName = None
-    query_attributes: dict[str, Any] | None = None
-    query_response_id: OptionalName = None
-    query_response_hit_ids: list[ObjectId] | None = Field(
-        None,
-        max_length=HIT_IDS_MAX,
-        validation_alias=AliasChoices(
-            "query_response_hit_ids", "query_response_objects_ids", "query_response_object_ids"
-        ),
-    )
+STAND_INS: dict[str, Callable[[str, str], str]] = {
+    "user_id": event.pseudonym,
+    "client_id": event.client_pseudonym,
+    "session_id": event.session_pseudonym,
+}
 
 
 def kind_of(raw: object) -> Kind:
@@ -167,7 +52,9 @@ def kind_of(raw: object) -> Kind:
 
 def application_of(raw: Mapping[str, Any]) -> str | None:
     """The application an event or query names, also where only its attributes do."""
-    named = raw.get("application") or (raw.get("query_attributes") or {}).get("application")
+    attributes = raw.get("query_attributes")
+    inner = attributes.get("application") if isinstance(attributes, dict) else None
+    named = raw.get("application") or inner
     return str(named) if named else None
 
 
@@ -177,6 +64,21 @@ def identity(raw: Mapping[str, Any]) -> str:
     if given not in (None, "") and len(str(given).encode()) <= EVENT_ID_BYTES_MAX:
         return str(given)
     return hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def redacted(line: bytes, key: str) -> str:
+    """A line as it may be kept, with pseudonyms in place of ids; as it is where it is no object."""
+    try:
+        raw = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raw = None
+    if not isinstance(raw, dict):
+        return line[:LINE_BYTES_KEPT].decode("utf-8", "replace")
+    for part in (raw, raw.get("event_attributes"), raw.get("query_attributes")):
+        if isinstance(part, dict):
+            for name in STAND_INS.keys() & part.keys():
+                part[name] = STAND_INS[name](key, str(part[name]))
+    return orjson.dumps(raw)[:LINE_BYTES_KEPT].decode("utf-8", "replace")
 
 
 def read(raw: object, *, key: str, now: float, live: bool) -> tuple[Kind, dict[str, Any]]:
@@ -211,14 +113,8 @@ def _moment(timestamp: float | None, now: float, live: bool) -> str:
 
 def _person(ubi: UbiEvent | UbiQuery, session_id: str | None, key: str) -> dict[str, str]:
     """The pseudonyms of whoever acted."""
-    found = {}
-    if ubi.user_id:
-        found["user_id"] = event.pseudonym(key, ubi.user_id)
-    if ubi.client_id:
-        found["client_id"] = event.client_pseudonym(key, ubi.client_id)
-    if session_id:
-        found["session_id"] = event.session_pseudonym(key, session_id)
-    return found
+    ids = {"user_id": ubi.user_id, "client_id": ubi.client_id, "session_id": session_id}
+    return {name: STAND_INS[name](key, value) for name, value in ids.items() if value}
 
 
 def _event_document(
@@ -271,20 +167,18 @@ def _taken(attributes: dict[str, Any], names: tuple[str, ...]) -> str | None:
     return ids[0] if ids else None
 
 
-def _check_free_parts(value: Any, depth: int = 0) -> None:
+def _check_free_parts(parts: dict[str, Any] | list[Any], depth: int = 0) -> None:
     """Refuses what Elasticsearch cannot hold as a flattened object; raises InvalidEvent."""
     if depth > ATTRIBUTE_DEPTH_MAX:
         raise InvalidEvent(f"attributes: nested deeper than {ATTRIBUTE_DEPTH_MAX}")
-    if isinstance(value, dict):
-        for name, part in value.items():
-            if (
-                not name.strip(" .")
-                or "\0" in name
-                or ".." in name
-                or name[0] + name[-1] != (name[0] + name[-1]).strip(".")
-            ):
-                raise InvalidEvent("attributes: a field name is empty or has stray dots")
+    if isinstance(parts, dict) and not all(map(_can_name_a_field, parts)):
+        raise InvalidEvent("attributes: a field name is empty, too long or has stray dots")
+    for part in parts.values() if isinstance(parts, dict) else parts:
+        if isinstance(part, (dict, list)):
             _check_free_parts(part, depth + 1)
-    elif isinstance(value, list):
-        for part in value:
-            _check_free_parts(part, depth + 1)
+
+
+@lru_cache(maxsize=10_000)
+def _can_name_a_field(name: str) -> bool:
+    words = name.split(".")
+    return len(name) <= FIELD_NAME_MAX and "\0" not in name and all(map(str.strip, words))

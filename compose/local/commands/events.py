@@ -3,22 +3,16 @@
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
 
 import click
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from compose.local.event_import import EventImport
+from compose.local.job_bar import job_bar
 from indexer import connections, settings
 from indexer.behaviour import applications, intake
 from indexer.catalogue import feed
 from indexer.errors import UnknownIndex
-
-Shown = Callable[[int, int], None]
 
 
 @click.command("events")
@@ -34,11 +28,12 @@ def command(file: str, index: str | None, no_wait: bool) -> None:
     """
     started = time.monotonic()
     stream = feed.open_feed(file, sys.stdin.buffer)
-    with stream, _bar(stream) as shown:
-        run = _import(index, shown)
-        run.hand_over(stream)
-        if not no_wait:
-            run.wait()
+    with stream:
+        run = _import(index)
+        with job_bar("events", run.total) as run.advance:
+            run.hand_over(stream)
+            if not no_wait:
+                run.wait()
     report: dict[str, object] = {"read": run.read}
     if no_wait:
         report |= {"handed_over": sum(run.under_way.values()) + run.folded}
@@ -53,7 +48,7 @@ def command(file: str, index: str | None, no_wait: bool) -> None:
     click.echo(orjson.dumps(report).decode())
 
 
-def _import(index: str | None, shown: Shown) -> EventImport:
+def _import(index: str | None) -> EventImport:
     known = settings.load()
     es, valkey = connections.elasticsearch(known), connections.valkey(known)
     connections.check_elasticsearch(es, known)
@@ -66,34 +61,9 @@ def _import(index: str | None, shown: Shown) -> EventImport:
     return EventImport(
         valkey=valkey,
         terms=intake.Terms(there, key, time.time(), live=False, index=index),
-        rejected_file=known.home / "rejected" / f"{job}.ndjson",
+        rejected_folder=known.home / "rejected",
         job=job,
         chunk_events=known.events_chunk,
+        chunk_bytes=known.chunk_bytes,
         line_bytes_max=known.line_bytes_max,
-        on_progress=shown,
     )
-
-
-@contextmanager
-def _bar(stream: BinaryIO) -> Iterator[Shown]:
-    """A bar on stderr over the bytes of the file, with lines read and events folded beside it."""
-    raw: BinaryIO = getattr(stream, "fileobj", stream)
-    total = _size(raw)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=False) as bars:
-        task = bars.add_task("events", total=total)
-
-        def show(read: int, folded: int) -> None:
-            at = raw.tell() if total is not None and not raw.closed else None
-            bars.update(task, completed=at, description=f"{read:,} read, {folded:,} folded")
-
-        yield show
-
-
-def _size(raw: BinaryIO) -> int | None:
-    if not raw.seekable():
-        return None
-    here = raw.tell()
-    size = raw.seek(0, 2)
-    raw.seek(here)
-    return size
