@@ -45,16 +45,23 @@ def open_encoder(asked: str | Recipe, *, dims: int | None = None) -> Encoder:
     where the encoder found here makes other vectors than the recipe asks for.
     """
     specification = parse(asked, dims=dims)
-    with _opening:
-        encoder = _open.get(specification)
-        if encoder is None:
-            encoder = _build(specification)
-            _open[specification] = encoder = _open.setdefault(parse(encoder.recipe), encoder)
+    # What is open is found without the lock: another model may take a minute to open under it.
+    encoder = _open.get(specification) or _opened(specification)
     if isinstance(asked, Recipe):
         _check_same(asked, encoder.recipe)
     else:
         _check_options(specification, encoder.recipe)
     return encoder
+
+
+def _opened(specification: Specification) -> Encoder:
+    with _opening:
+        encoder = _open.get(specification)
+        if encoder is None:
+            encoder = _build(specification)
+            encoder = _open.setdefault(parse(encoder.recipe), encoder)
+            _open[specification] = encoder
+        return encoder
 
 
 def _build(specification: Specification) -> Encoder:

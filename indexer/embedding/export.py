@@ -163,7 +163,9 @@ def _write_int8(source: Path, file: Path) -> None:
 def _prove(original: TransformerEncoder, file: Path, least: float) -> float:
     """The least cosine over the proof texts in both roles; raises InvalidVector below `least`."""
     loaded = open_file(file, original.recipe, settings.load())
-    cosine = min(_least_cosine(original, loaded, role) for role in ("query", "passage"))
+    same = original.recipe.query_prompt == original.recipe.passage_prompt
+    roles = ("query",) if same else ("query", "passage")
+    cosine = min(_least_cosine(original, loaded, role) for role in roles)
     if cosine < least:
         raise InvalidVector(
             f"{file.name}: a vector has cosine {cosine:.4f} to the original's, {least} is due; "

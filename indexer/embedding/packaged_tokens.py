@@ -53,7 +53,7 @@ def _read_tokenizer(model_file: Path) -> "Tokenizer":
         [
             normalizers.Precompiled(data[at : at + size]),
             normalizers.Replace(Regex(" {2,}"), " "),
-            normalizers.Strip(),
+            normalizers.Replace(Regex("^ | $"), ""),  # Strip would take more than spaces
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)

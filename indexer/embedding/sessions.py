@@ -34,7 +34,7 @@ def providers(device: str) -> list[str]:
     """
     import onnxruntime
 
-    usable = CUDA in onnxruntime.get_available_providers() and _cuda_devices() > 0
+    usable = CUDA in onnxruntime.get_available_providers() and cuda_devices() > 0
     if device == "cuda" and not usable:
         raise EncoderUnavailable(
             "HITWEAVE_DEVICE is cuda, but onnxruntime finds no CUDA device: check the driver with "
@@ -62,7 +62,7 @@ def open_session(file: Path, chosen: list[str], threads: int) -> "InferenceSessi
     return session
 
 
-def _cuda_devices() -> int:
+def cuda_devices() -> int:
     """Devices that the driver offers; 0 without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
