@@ -6,6 +6,8 @@ waiting cannot cure is noted for whoever waits, with every line of the chunk kep
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -17,19 +19,18 @@ from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, inbox, settings, telemetry
 from indexer.catalogue import rejected, sync
-from indexer.catalogue.generation import Generation, resolve
+from indexer.catalogue.generation import Generation, generation_at, resolve
 from indexer.catalogue.job import Job
 from indexer.catalogue.product import ProductUpdate
 from indexer.catalogue.sync import Stores
 from indexer.catalogue.tally import Counts, Tally
+from indexer.catalogue.transfer import Route, transfer
 from indexer.embedding.encoder import open_encoder
 from indexer.errors import CouldNotReach, ElasticsearchUnavailable, WriteFailed
 
-WRITE, EMBED, REFILL = (
-    "indexer.tasks.write_chunk",
-    "indexer.tasks.embed_chunk",
-    "indexer.tasks.refill_cards",
-)
+WRITE, EMBED = "indexer.tasks.write_chunk", "indexer.tasks.embed_chunk"
+COPY, STAGE = "indexer.tasks.copy_chunk", "indexer.tasks.stage_cards"
+REFILL = "indexer.tasks.refill_cards"
 GENERATION_SECONDS = 5
 PACKED_VECTORS_FROM = (9, 3)
 BUSY = frozenset({429, 502, 503, 504})
@@ -74,7 +75,7 @@ def write_chunk(
     _begin(work, f"write {chunk} {self.request.retries}")
     started = time.monotonic()
     updates = [ProductUpdate.model_validate(product) for product in products]
-    done = _carry_out(index, updates, encode=False, seconds_max=0)
+    done = _carry_out(index, updates, encode=False)
     _keep_rejected(job, done.tally)
     left = work.record_written(chunk, done.tally, done.left)
     if left:
@@ -98,8 +99,7 @@ def embed_chunk(
     _begin(work, f"embed {chunk} {len(products)} {self.request.retries}")
     started = time.monotonic()
     updates = [ProductUpdate.model_validate(product) for product in products]
-    seconds_max = settings.load().task_time_limit_seconds * TIME_SHARE_TO_ENCODE
-    done = _carry_out(index, updates, encode=True, seconds_max=seconds_max)
+    done = _carry_out(index, updates, encode=True)
     _keep_rejected(job, done.tally)
     counts = Counts(**(before or {}))
     if done.left:
@@ -118,10 +118,52 @@ def embed_chunk(
     _report("chunk_embedded", index, done.tally, started, left=len(done.left))
 
 
+@shared_task(base=CatalogueTask, bind=True, name=COPY)  # type: ignore[untyped-decorator]
+def copy_chunk(
+    self: Task,
+    index: str,
+    job: str,
+    chunk: int,
+    source: str,
+    target: str,
+    ids: list[str],
+    stage: bool,
+    before: dict[str, int] | None = None,
+) -> None:
+    """Bring stored documents into another generation, or give them their vectors."""
+    work = Job(_valkey(os.getpid()), job)
+    _begin(work, f"copy {chunk} {len(ids)} {self.request.retries}")
+    started = time.monotonic()
+    route = Route(_concrete(index, source), _concrete(index, target), stage)
+    with _busy_is_unavailable():
+        tally, left = transfer(
+            _stores(), route, ids, lambda: open_encoder(route.target.recipe), _seconds_to_encode()
+        )
+    _keep_rejected(job, tally)
+    counts = Counts(**(before or {})) + tally.total()
+    if left:
+        queue = self.request.delivery_info["routing_key"]
+        kwargs = {**self.request.kwargs, "ids": left, "before": counts.to_json()}
+        inbox.submit(COPY, queue, **kwargs)
+    else:
+        work.record_copied(chunk, counts, tally)
+    _report("chunk_copied", index, tally, started, left=len(left))
+
+
+@shared_task(base=CatalogueTask, name=STAGE)  # type: ignore[untyped-decorator]
+def stage_cards(index: str, job: str, chunk: int, target: str, ids: list[str]) -> None:
+    """Write the cards of a generation that is not served yet, aside."""
+    with _busy_is_unavailable():
+        written = sync.refill(_stores(), _concrete(index, target), ids, staged=True)
+    work = Job(_valkey(os.getpid()), job)
+    work.record_copied(chunk, Counts(unchanged=written), Tally())
+
+
 @shared_task(base=CatalogueTask, name=REFILL)  # type: ignore[untyped-decorator]
 def refill_cards(index: str, ids: list[str]) -> None:
     """Write item cards that are missing in Valkey from the documents."""
-    written = sync.refill(_stores(), _generation(index), ids)
+    with _busy_is_unavailable():
+        written = sync.refill(_stores(), _generation(index), ids)
     _log.info("cards_refilled", index=index, asked=len(ids), written=written)
 
 
@@ -135,10 +177,8 @@ def give_up(kwargs: dict[str, Any], reason: str) -> None:
     _keep_rejected(kwargs["job"], tally)
 
 
-def _carry_out(
-    index: str, updates: list[ProductUpdate], *, encode: bool, seconds_max: float
-) -> sync.Done:
-    try:
+def _carry_out(index: str, updates: list[ProductUpdate], *, encode: bool) -> sync.Done:
+    with _busy_is_unavailable():
         generation = _generation(index)
         return sync.carry_out(
             _stores(),
@@ -146,8 +186,19 @@ def _carry_out(
             updates,
             encoder=open_encoder(generation.recipe) if encode else None,
             batch=settings.load().encoder_batch,
-            seconds_max=seconds_max,
+            seconds_max=_seconds_to_encode(),
         )
+
+
+def _seconds_to_encode() -> float:
+    return settings.load().task_time_limit_seconds * TIME_SHARE_TO_ENCODE
+
+
+@contextmanager
+def _busy_is_unavailable() -> Iterator[None]:
+    """A cluster that cannot answer now is waited for like one that is away."""
+    try:
+        yield
     except ApiError as error:
         if error.status_code in BUSY:
             raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
@@ -178,6 +229,15 @@ def _generation(index: str) -> Generation:
 @lru_cache(maxsize=256)
 def _resolved(index: str, _process: int, _moment: int) -> Generation:
     return resolve(_stores().es, index)
+
+
+def _concrete(index: str, concrete: str) -> Generation:
+    return _resolved_concrete(index, concrete, os.getpid())
+
+
+@lru_cache(maxsize=256)
+def _resolved_concrete(index: str, concrete: str, _process: int) -> Generation:
+    return generation_at(_stores().es, index, concrete)
 
 
 def _stores() -> Stores:

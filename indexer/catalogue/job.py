@@ -4,8 +4,10 @@ Keys `hw:job:{id}:written|embedded|failed|rejected|attempts` are hashes by chunk
 line); they expire by themselves.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -15,6 +17,11 @@ from indexer.catalogue.tally import Counts, Rejection, Tally
 
 TTL_SECONDS = 7 * 86_400
 ATTEMPTS_MAX = 10
+
+
+def new_id(index: str, now: datetime) -> str:
+    """Names a job so that people recognise it."""
+    return f"{index}-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Job:
 
         Of a repeated chunk these are the positions noted first, and none once they are embedded.
         """
-        result = {"counts": asdict(tally.total()), "left": list(left)}
+        result = {"counts": tally.total().to_json(), "left": list(left)}
         first = self._record("written", chunk, orjson.dumps(result), tally.rejections)
         if self.valkey.hexists(self.key("embedded"), str(chunk)):
             return []
@@ -59,12 +66,17 @@ class Job:
 
     def record_embedded(self, chunk: int, tally: Tally, before: Counts) -> None:
         """Note what was done with an encoder; `before` counts earlier parts of the chunk."""
-        counts = orjson.dumps(asdict(before + tally.total()))
+        counts = orjson.dumps((before + tally.total()).to_json())
         self._record("embedded", chunk, counts, tally.rejections)
+
+    def record_copied(self, chunk: int, counts: Counts, tally: Tally) -> None:
+        """Note a chunk that is done in one task; `tally` for what its last part rejected."""
+        result = orjson.dumps({"counts": counts.to_json(), "left": []})
+        self._record("written", chunk, result, tally.rejections)
 
     def record_rejections(self, rejections: Iterable[Rejection]) -> None:
         """Note rejected lines; the same line once."""
-        lines = {str(one.line): orjson.dumps(asdict(one)) for one in rejections}
+        lines = {one.key: orjson.dumps(asdict(one)) for one in rejections}
         if lines:
             self.valkey.hset(self.key("rejected"), mapping=lines)  # type: ignore[arg-type]
             self.valkey.expire(self.key("rejected"), TTL_SECONDS)

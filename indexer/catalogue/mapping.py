@@ -108,7 +108,7 @@ def mapping_body(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
     """The mapping of a new index: our fields under their names, vector, stamp."""
     properties: dict[str, Any] = {}
     for ours, field in field_mappings(config.analyzer).items():
-        _place_field(properties, config.theirs(ours), field)
+        place_field(properties, config.theirs(ours), field)
     return {
         "dynamic": False,
         "properties": {**properties, **added_mappings(config, recipe)},
@@ -117,12 +117,13 @@ def mapping_body(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
 
 
 def field_mappings(analyzer: str) -> dict[str, Any]:
-    """The mapping of each of our fields but `id`."""
+    """The mapping of each of our fields."""
     text = {"type": "text", "analyzer": analyzer}
     keyword = {"type": "keyword", "ignore_above": KEYWORD_CHARS_MAX}
     named = {**keyword, "fields": {"text": text}}
     unsearched = {"type": "keyword", "index": False, "doc_values": False}
     return {
+        "id": {"type": "keyword"},
         "title": text,
         "description": text,
         "brand": named,
@@ -193,7 +194,8 @@ def mapping_digest(config: IndexConfig, recipe: Recipe) -> str:
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
-def _place_field(properties: dict[str, Any], path: str, field: Mapping[str, Any]) -> None:
+def place_field(properties: dict[str, Any], path: str, field: Mapping[str, Any]) -> None:
+    """Put a field mapping at a dotted path, making the objects on the way."""
     *heads, last = path.split(".")
     for head in heads:
         properties = properties.setdefault(head, {"properties": {}}).setdefault("properties", {})

@@ -24,7 +24,7 @@ def keep(es: Elasticsearch, job: str, rejections: Sequence[Rejection], *, now_ms
     documents: list[dict[str, Any]] = [
         {
             "_index": REJECTED,
-            "_id": f"{job}/{one.line}",
+            "_id": f"{job}/{one.key}",
             "_source": {"job": job, "at": iso(now_ms), **asdict(one)},
         }
         for one in rejections

@@ -66,6 +66,14 @@ def read(
     return {item_id: _stored(document, grave, order) for item_id, document, grave, order in found}
 
 
+def read_hashes(
+    es: Elasticsearch, concrete: str, ids: Sequence[str]
+) -> list[StoredDocument | None]:
+    """Order and hashes of each document, None where there is none."""
+    wanted = [{"_index": concrete, "_id": item_id} for item_id in ids]
+    return [_stored_document(answer) for answer in _mget(es, wanted, RESERVED)]
+
+
 def _stored(document: dict[str, Any], grave: dict[str, Any], confirmed: Order) -> Stored:
     buried = grave.get("_source") or {}
     return Stored(

@@ -7,6 +7,7 @@ with the file.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from elasticsearch import Elasticsearch
@@ -50,36 +51,41 @@ def chunks(
         yield chunk
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A chunk under way: how many items it holds, and which queue it went to."""
+
+    items: int
+    queue: str
+
+
 @dataclass(slots=True)
 class Submission:
     """One job being sent; `on_progress` hears of finished updates."""
 
-    index: str
     job: Job
     es: Elasticsearch
     give_up_seconds: float
     on_progress: Callable[[int], None] = lambda _: None
     counts: Counts = field(default_factory=Counts)
     sent: int = 0
-    under_way: dict[int, int] = field(default_factory=dict)
+    under_way: dict[int, Sent] = field(default_factory=dict)
     _moved_at: float = field(default_factory=time.monotonic)
     _asked_at: float = 0.0
 
-    def send(self, updates: Sequence[ProductUpdate]) -> None:
-        """Queue one chunk, after waiting for room."""
+    def send_updates(self, index: str, updates: Sequence[ProductUpdate]) -> None:
+        """Queue one chunk of a catalogue."""
+        products = [update.to_json() for update in updates]
+        self.send(WRITE, "index", len(updates), index=index, products=products)
+
+    def send(self, task: str, queue: str, items: int, **kwargs: Any) -> None:
+        """Queue one chunk of work, after waiting for room."""
         self._wait_until_at_most(UNDER_WAY_MAX - 1)
         self.sent += 1
-        inbox.submit(
-            WRITE,
-            "index",
-            index=self.index,
-            job=self.job.id,
-            chunk=self.sent,
-            products=[update.to_json() for update in updates],
-        )
+        inbox.submit(task, queue, job=self.job.id, chunk=self.sent, **kwargs)
         if not self.under_way:
             self._moved_at = time.monotonic()
-        self.under_way[self.sent] = len(updates)
+        self.under_way[self.sent] = Sent(items, queue)
 
     def wait(self) -> Counts:
         """The counts of all chunks, when all are done."""
@@ -99,7 +105,7 @@ class Submission:
             raise WriteFailed(f"the job is given up: {progress.failure}")
         for chunk, counts in progress.finished.items():
             self.counts += counts
-            self.on_progress(self.under_way.pop(chunk))
+            self.on_progress(self.under_way.pop(chunk).items)
         if progress.finished:
             self._moved_at = time.monotonic()
         return bool(progress.finished)
@@ -110,8 +116,9 @@ class Submission:
         if now - max(self._moved_at, self._asked_at) < STALL_SECONDS:
             return
         waiting_to_embed = self.job.progress(list(self.under_way)).waiting_to_embed
-        needed = {"index"} if waiting_to_embed < len(self.under_way) else set()
-        needed |= {"embed"} if waiting_to_embed else set()
+        needed = {"embed"} if waiting_to_embed else set()
+        if waiting_to_embed < len(self.under_way):
+            needed |= {sent.queue for sent in self.under_way.values()}
         missing = needed - inbox.listening(tuple(needed))
         if missing:
             raise StackFailed(

@@ -274,7 +274,9 @@ def _settle_unchanged(stores: Stores, work: Work, kind_of_repeat: Kind) -> None:
     refill(stores, work.generation, mend)
 
 
-def refill(stores: Stores, generation: Generation, ids: Sequence[str]) -> int:
+def refill(
+    stores: Stores, generation: Generation, ids: Sequence[str], *, staged: bool = False
+) -> int:
     """Write the cards of documents from the index; how many were written."""
     documents = stored.read_documents(stores.es, generation, ids)
     cards: dict[str, tuple[int, bytes]] = {}
@@ -284,5 +286,5 @@ def refill(stores: Stores, generation: Generation, ids: Sequence[str]) -> int:
         version = int(document.stamp["version"])
         product = product_in(document.source, generation.config, document.id)
         cards[document.id] = (version, card_store.card_of(product, document.vector, version))
-    card_store.put(stores.valkey, generation.index, cards)
+    card_store.put(stores.valkey, generation.index, cards, staged=staged)
     return len(cards)

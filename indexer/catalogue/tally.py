@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
+from zlib import crc32
 
 import orjson
 
@@ -37,6 +38,11 @@ class Rejection:
     line: int | None
     reason: str
     source: str
+
+    @property
+    def key(self) -> str:
+        """Tells rejections of one job apart: the line, or the content where there is no line."""
+        return str(self.line) if self.line is not None else f"{crc32(self.source.encode()):08x}"
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ never overwritten, and one that changed since it was read is read again.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,16 +58,23 @@ class Parcel:
 
 
 def transfer(
-    stores: Stores, route: Route, ids: Sequence[str], encoder: Encoder, seconds_max: float
+    stores: Stores,
+    route: Route,
+    ids: Sequence[str],
+    open_encoder: Callable[[], Encoder],
+    seconds_max: float,
 ) -> tuple[Tally, list[str]]:
-    """Bring documents over; what became of them, and the ids that time did not suffice for."""
+    """Bring documents over; what became of them, and the ids that time did not suffice for.
+
+    The encoder is opened only where a vector has to be made.
+    """
     tally = Tally()
     deadline = time.monotonic() + seconds_max
     rest = list(ids)
     for _ in range(READ_AGAIN_MAX):
         documents = stored.read_documents(stores.es, route.source, rest)
         parcels = [parcel_of(document, route) for document in documents.values()]
-        left = _encode(parcels, encoder, tally, deadline)
+        left = _encode(parcels, open_encoder, tally, deadline)
         rest = _write(stores, route, [parcel for parcel in parcels if _is_ready(parcel)], tally)
         if left or not rest:
             return tally, rest + left
@@ -128,7 +135,11 @@ def _update(product: Product, order: Order) -> ProductUpdate:
 
 
 def _encode(
-    parcels: Sequence[Parcel], encoder: Encoder, tally: Tally, deadline: float, batch: int = 64
+    parcels: Sequence[Parcel],
+    open_encoder: Callable[[], Encoder],
+    tally: Tally,
+    deadline: float,
+    batch: int = 64,
 ) -> list[str]:
     """Make the vectors that are missing; ids of what is left when time is up."""
     waiting = [parcel for parcel in parcels if parcel.vector is None]
@@ -136,7 +147,7 @@ def _encode(
         if start and time.monotonic() > deadline:
             return [parcel.document.id for parcel in waiting[start:]]
         some = waiting[start : start + batch]
-        _encode_batch(some, encoder, tally)
+        _encode_batch(some, open_encoder(), tally)
     return []
 
 

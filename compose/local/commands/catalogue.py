@@ -3,8 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +14,11 @@ import orjson
 import redis
 from elastic_transport import TransportError
 from elasticsearch import Elasticsearch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from compose.local.job_bar import job_bar
 from indexer import connections, settings
 from indexer.catalogue import feed, generation, mapping, rejected
-from indexer.catalogue.job import Job
+from indexer.catalogue.job import Job, new_id
 from indexer.catalogue.submission import Intake, Limits, Submission, chunks
 from indexer.catalogue.tally import Rejection
 from indexer.errors import ElasticsearchUnavailable
@@ -47,7 +45,7 @@ def command(
         connections.check_valkey(valkey, known)
         stamped = generation.resolve(es, index).config
         fields = (mapping.read_config(config, index) if config else stamped).fields
-        run = Run(known, es, valkey, index, job_id(index, datetime.now(UTC)))
+        run = Run(known, es, valkey, index, new_id(index, datetime.now(UTC)))
         with feed.open_feed(file, sys.stdin.buffer) as stream:
             answer = run.carry_out(stream, form or feed.format_of(file), fields, not no_wait)
     click.echo(orjson.dumps(answer))
@@ -69,9 +67,8 @@ class Run:
         """Send everything, wait if asked; what the command prints."""
         started = time.monotonic()
         intake = Intake()
-        with progress_bar(stream, intake) as advance:
+        with job_bar("products", lambda: estimated_lines(stream, intake.read)) as advance:
             submission = Submission(
-                self.index,
                 Job(self.valkey, self.job),
                 self.es,
                 self.known.index_retry_seconds_max,
@@ -103,7 +100,7 @@ class Run:
         limits = Limits(self.known.chunk_items, self.known.chunk_bytes)
         count = 0
         for chunk in chunks(intake.products(lines), limits, now_ms):
-            submission.send(chunk)
+            submission.send_updates(self.index, chunk)
             count += self._keep(intake.take_rejections())
         return count + self._keep(intake.take_rejections())
 
@@ -124,28 +121,9 @@ class Run:
             click.echo(f"rejected lines with their reasons: {path}", err=True)
 
 
-def job_id(index: str, now: datetime) -> str:
-    """Names a job so that people recognise it."""
-    return f"{index}-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"
-
-
 def now_ms() -> int:
     """The time of arrival."""
     return time.time_ns() // 1_000_000
-
-
-@contextmanager
-def progress_bar(stream: BinaryIO, intake: Intake) -> Iterator[Callable[[int], None]]:
-    """A bar of finished products on stderr; its length is estimated from the bytes read."""
-    columns = (TextColumn("products"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("products", total=None)
-
-        def advance(count: int) -> None:
-            bar.update(task, advance=count, total=estimated_lines(stream, intake.read))
-
-        yield advance
-        bar.update(task, total=intake.read)
 
 
 def estimated_lines(stream: BinaryIO, read: int) -> int | None:
