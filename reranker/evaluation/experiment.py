@@ -86,9 +86,13 @@ class Measured:
     def summary(self, questions: Questions) -> dict[str, Any]:
         """Means over all searches and over each segment, latency, degraded answers."""
         parts = {
-            name: {"count": int(mask.sum()), **metrics.means(metrics.take(self.values, mask))}
+            name: {
+                questions.kind: int(mask.sum()),
+                **metrics.means(metrics.take(self.values, mask)),
+            }
             for name, mask in questions.segments.items()
         }
+        reasons = replay.degraded_reasons(self.answers)
         new = parts.pop(segments.NEW_TO_SHOPPER, None)
         return {
             **metrics.means(self.values),
@@ -96,7 +100,8 @@ class Measured:
             **({segments.NEW_TO_SHOPPER: new} if new else {}),
             "segments": parts,
             "latency_ms": replay.latency_ms(self.answers),
-            "degraded": sum(replay.degraded_reasons(self.answers).values()),
+            "degraded": sum(reasons.values()),
+            "degraded_reasons": reasons,
         }
 
 

@@ -137,7 +137,7 @@ def main(file: Path, items: int | None, target: str, clip: float, seed: int) -> 
         policy, log = greedy(log.rows(learned)), log.rows(~learned)
     else:
         policy = uniform(log)
-    said = estimates(log, policy, clip or None, seed)
+    said = estimates(log, policy, clip or None, seed + 1)
     rows = int(log.shown.reward.size)
     heading = {"file": file.name, "target": target, "impressions": rows, "clip": clip}
     click.echo(orjson.dumps({**heading, **said}, option=orjson.OPT_INDENT_2).decode())

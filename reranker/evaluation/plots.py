@@ -15,6 +15,7 @@ from reranker.evaluation.experiment import Experiment
 
 CANDIDATE, OTHER, INK = "#0b6e4f", "#b8c0ca", "#1d2430"
 SHADES = ("#5b6675", "#8d98a6", "#b8c0ca", "#d5dae0")
+DASHES = ("-", "--", ":", "-.")
 WIDTH_INCHES, HEIGHT_INCHES = 6.4, 3.2
 ROUNDS = 2_000
 CURVE_MAX = 50
@@ -44,6 +45,7 @@ def means(experiment: Experiment, seed: int) -> str:
         axes.barh(at, middle, color=_colour(experiment, mode), height=0.6)
         axes.plot([low, high], [at, at], color=INK, linewidth=1.5)
         axes.text(high, at, f"  {middle:.3f}", va="center", color=INK)
+    axes.margins(x=0.12)
     _rows(axes, list(experiment.modes))
     return _svg(figure)
 
@@ -65,7 +67,7 @@ def segments(experiment: Experiment) -> str:
         axes.barh(rows, heights, height=thickness, label=mode, color=colour)
     counts = [int(mask.sum()) for mask in experiment.questions.segments.values()]
     _rows(axes, [f"{name} ({count})" for name, count in zip(names, counts, strict=True)])
-    axes.legend(frameon=False, fontsize=8)
+    _legend(figure)
     return _svg(figure)
 
 
@@ -77,10 +79,10 @@ def differences(experiment: Experiment) -> str:
     for number, baseline in enumerate(experiment.against):
         gaps = np.sort(ours - experiment.modes[baseline].values[main])[::-1]
         share = (np.arange(len(gaps)) + 0.5) / len(gaps) * 100
-        axes.plot(share, gaps, label=f"against {baseline}", color=SHADES[number % len(SHADES)])
+        axes.plot(share, gaps, DASHES[number % len(DASHES)], label=f"against {baseline}", color=INK)
     axes.axhline(0.0, color=INK, linewidth=0.8)
     axes.set_xlabel("% of searches")
-    axes.legend(frameon=False, fontsize=8)
+    _legend(figure)
     return _svg(figure)
 
 
@@ -88,13 +90,17 @@ def hit_curve(experiment: Experiment) -> str:
     """How often the bought product is among the first k."""
     cuts = np.arange(1, CURVE_MAX + 1)
     figure, axes = _figure()
+    others = [mode for mode in experiment.modes if mode != experiment.candidate]
     for mode, measured in experiment.modes.items():
         reciprocal = measured.values["mrr"]
         rank = np.where(reciprocal > 0, 1.0 / np.maximum(reciprocal, 1e-9), np.inf)
         share = [(rank <= cut + 0.5).mean() for cut in cuts]
-        colour = _colour(experiment, mode)
-        axes.plot(cuts, share, color=colour)
-        axes.text(cuts[-1], share[-1], f" {mode}", va="center", fontsize=8, color=INK)
+        if mode == experiment.candidate:
+            axes.plot(cuts, share, color=CANDIDATE, linewidth=2, label=mode)
+        else:
+            dashes = DASHES[others.index(mode) % len(DASHES)]
+            axes.plot(cuts, share, dashes, color=INK, linewidth=1, label=mode)
+    _legend(figure)
     axes.set_xlabel("k")
     return _svg(figure)
 
@@ -111,6 +117,10 @@ def _figure(height: float = HEIGHT_INCHES) -> tuple[Any, Any]:
 def _rows(axes: Any, labels: Sequence[str]) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
+
+
+def _legend(figure: Any) -> None:
+    figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=8)
 
 
 def _colour(experiment: Experiment, mode: str) -> str:

@@ -160,15 +160,18 @@ def tables(result: dict[str, Any], main: str) -> list[Table]:
 
 
 def _means(title: str, modes: dict[str, Any]) -> Table:
-    names = list(next(iter(modes.values())))
-    plain = [name for name in names if not isinstance(next(iter(modes.values()))[name], dict)]
-    table = Table(title=title, title_justify="left")
-    for heading in ("mode", *plain, "new to shopper: mrr", "p50 ms", "p99 ms"):
-        table.add_column(heading, justify="right")
-    for mode, said in modes.items():
-        new = said.get("new_to_shopper", {}).get("mrr")
-        latency = [said["latency_ms"].get(name) for name in ("p50", "p99")]
-        table.add_row(mode, *map(_number, [*(said.get(name) for name in plain), new, *latency]))
+    first = next(iter(modes.values()))
+    table = Table("", *modes, title=title, title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in [name for name in first if not isinstance(first[name], dict)]:
+        table.add_row(name, *(_number(said.get(name)) for said in modes.values()))
+    if new := first.get("new_to_shopper"):
+        for name in [name for name in new if name != "cases"]:
+            shown = (_number(said["new_to_shopper"].get(name)) for said in modes.values())
+            table.add_row(f"new to shopper: {name}", *shown)
+    for name in first["latency_ms"]:
+        table.add_row(f"{name} ms", *(f"{said['latency_ms'][name]:.1f}" for said in modes.values()))
     return table
 
 
@@ -192,5 +195,5 @@ def _differences(title: str, against: dict[str, Any]) -> Table:
 
 def _number(value: float | None) -> str:
     if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"

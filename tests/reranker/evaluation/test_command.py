@@ -89,7 +89,7 @@ def test_cases_are_asked_for_their_shopper_and_parted(shop: ScriptedSidecar, cas
     said = last_json(run("shop", "--cases", cases, "--modes", "bm25,fused"))
     assert said["cases"] == 2
     assert said["modes"]["bm25"]["new_to_shopper"] == {
-        "count": 1,
+        "cases": 1,
         "mrr": 0.5,
         "ndcg@10": 0.6309,
         "hit@10": 1.0,
@@ -150,6 +150,7 @@ def test_degraded_answers_are_counted(shop: ScriptedSidecar, judged: str) -> Non
     shop.degraded = "no_model"
     said = last_json(run("shop", "--judgements", judged, "--modes", "fused"))
     assert said["modes"]["fused"]["degraded"] == 2
+    assert said["modes"]["fused"]["degraded_reasons"] == {"no_model": 2}
 
 
 @pytest.mark.parametrize("words", [(), ("--judgements", "a.csv", "--cases", "b.jsonl")])

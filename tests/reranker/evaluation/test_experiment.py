@@ -49,8 +49,8 @@ def test_the_result_of_cases_has_the_means_of_each_mode_and_segment() -> None:
     assert bm25["mrr"] == pytest.approx((1 / 4 + 0 + 1 / 2) / 3)
     assert bm25["hit@10"] == pytest.approx(2 / 3, abs=1e-4)
     assert bm25["ndcg@10"] == pytest.approx((1 / math.log2(5) + 1 / math.log2(3)) / 3, abs=1e-4)
-    assert bm25["new_to_shopper"]["count"] == 9
-    assert bm25["segments"]["new_items"]["count"] == 10
+    assert bm25["new_to_shopper"]["cases"] == 9
+    assert bm25["segments"]["new_items"]["cases"] == 10
     assert bm25["coverage@10"] == 0.25
     assert bm25["latency_ms"]["p50"] == 2.0
     assert bm25["degraded"] == 0
@@ -94,7 +94,7 @@ def test_judgements_are_asked_once_a_query_by_nobody() -> None:
     expected = (1 + 7 / math.log2(3)) / ideal / 2
     assert result["modes"]["bm25"]["ndcg@10"] == pytest.approx(expected, abs=1e-4)
     assert result["modes"]["bm25"]["degraded"] == 1
-    assert result["modes"]["bm25"]["segments"]["one_word"]["count"] == 1
+    assert result["modes"]["bm25"]["segments"]["one_word"]["queries"] == 1
 
 
 def test_runs_are_written_as_trec_has_them_and_score_the_same_there(tmp_path: Path) -> None:
