@@ -42,7 +42,7 @@ class Page:
     took: Took
     aggregations: Mapping[str, Any] | None = None
     suggest: Mapping[str, Any] | None = None
-    explanations: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    explanations: Sequence[Mapping[str, Any] | None] = field(default_factory=tuple)
 
 
 def search_answer(page: Page) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _hits(page: Page) -> list[dict[str, Any]]:
         own |= {name: part for name, part in hit.items() if name not in own}
         if "matched_queries" in own:
             _without_our_name(own)
-        if page.explanations:
+        if page.explanations and page.explanations[row] is not None:
             own["_explanation"] = page.explanations[row]
         shown.append(own)
     return shown

@@ -97,24 +97,6 @@ def read_responses(responses: Mapping[str, Mapping[str, Any]], request: RankedRe
     return retrieved
 
 
-def page_hits(
-    nodes: Nodes,
-    target: str,
-    request: RankedRequest,
-    ids: Sequence[str],
-    search_fields: Sequence[str],
-    headers: Mapping[str, str],
-    *,
-    timeout_seconds: float,
-) -> dict[str, dict[str, Any]]:
-    """The hits of one page by id, as the client asked to see them; deleted ones are absent."""
-    if not ids:
-        return {}
-    body = bodies.page(request, ids, search_fields)
-    found = search(nodes, target, request, body, headers, timeout_seconds=timeout_seconds)
-    return {hit["_id"]: hit for hit in found["hits"]["hits"]}
-
-
 def search(
     nodes: Nodes,
     target: str,

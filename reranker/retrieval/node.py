@@ -6,9 +6,7 @@ works while the cluster does. What may be repeated is repeated once on a fresh c
 """
 
 import contextlib
-import http.client
 import itertools
-import socket
 import ssl
 import time
 from collections import deque
@@ -18,20 +16,14 @@ from urllib.parse import urlsplit
 
 from indexer.errors import ElasticsearchUnavailable
 from indexer.settings import Settings
+from reranker.retrieval.wire import Answer, Connection, ProtocolError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 REST_AFTER_FAILURE_SECONDS = 5.0
-_BROKEN = (http.client.HTTPException, OSError)
+_BROKEN = (ProtocolError, OSError)
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the node said; `headers` with lower-case names."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+__all__ = ["JSON", "NDJSON", "Answer", "LateAnswer", "Nodes", "Pending"]
 
 
 class LateAnswer(ElasticsearchUnavailable):
@@ -50,20 +42,11 @@ class _Host:
         self.context = (
             ssl.create_default_context(cafile=ca_certs) if parts.scheme == "https" else None
         )
-        self.idle: deque[http.client.HTTPConnection] = deque()
+        self.idle: deque[Connection] = deque()
         self.rests_until = 0.0
 
-    def connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
-        connection = (
-            http.client.HTTPSConnection(
-                self.name, self.port, timeout=timeout_seconds, context=self.context
-            )
-            if self.context is not None
-            else http.client.HTTPConnection(self.name, self.port, timeout=timeout_seconds)
-        )
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+    def connect(self, timeout_seconds: float) -> Connection:
+        return Connection(self.name, self.port, self.context, timeout_seconds)
 
 
 class Pending:
@@ -79,7 +62,7 @@ class Pending:
         request = self._request
         wait = request.timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            answer = _receive(self._connection, max(wait, 0.001))
+            answer = self._connection.receive(max(wait, 0.001))
         except TimeoutError as error:
             self._connection.close()
             raise LateAnswer(f"{self._host.url} did not answer in {wait:.3f} s") from error
@@ -89,7 +72,7 @@ class Pending:
                 self._nodes.mark_failed(self._host)
                 raise _unavailable(self._host, error) from error
             return Pending(self._nodes, request, fresh=True).receive(wait)
-        if self._connection.sock is not None:
+        if not self._connection.closed:
             self._host.idle.append(self._connection)
         return answer
 
@@ -137,7 +120,7 @@ class Nodes:
             timeout_seconds=timeout_seconds or self.timeout_seconds,
             repeatable=repeatable,
         )
-        return Pending(self, request, fresh=False)
+        return Pending(self, request, fresh=not repeatable)
 
     def ask(
         self,
@@ -154,9 +137,7 @@ class Nodes:
             method, path, body, headers, timeout_seconds=timeout_seconds, repeatable=repeatable
         ).receive()
 
-    def dispatch(
-        self, request: _Request, *, fresh: bool
-    ) -> tuple[_Host, http.client.HTTPConnection, bool]:
+    def dispatch(self, request: _Request, *, fresh: bool) -> tuple[_Host, Connection, bool]:
         """Send on an idle connection, else on a new one; tries every address once."""
         failure: Exception | None = None
         for host in self._in_turn():
@@ -189,17 +170,14 @@ class Nodes:
         return sorted(turned, key=lambda host: host.rests_until > now)
 
 
-def _send(connection: http.client.HTTPConnection, host: _Host, request: _Request) -> None:
-    connection.sock.settimeout(request.timeout_seconds)
-    connection.request(request.method, host.prefix + request.path, request.body, request.headers)
-
-
-def _receive(connection: http.client.HTTPConnection, wait_seconds: float) -> Answer:
-    connection.sock.settimeout(wait_seconds)
-    response = connection.getresponse()
-    body = response.read()
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, body)
+def _send(connection: Connection, host: _Host, request: _Request) -> None:
+    connection.send(
+        request.method,
+        host.prefix + request.path,
+        request.headers,
+        request.body,
+        request.timeout_seconds,
+    )
 
 
 def _unavailable(host: _Host, error: Exception | None) -> ElasticsearchUnavailable:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from indexer.catalogue.generation import Generation
 from indexer.errors import InvalidRequest, UnknownIndex
 from reranker import answer
-from reranker.answer import GivenList
+from reranker.answer import GivenList, Reranked
 from reranker.retrieval.candidates import Candidates
 from reranker.retrieval.request import Shopper
 from reranker.routes.access import process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import json_reply
+from reranker.serving import explanation
 from reranker.serving.call import pseudonym_of
+from reranker.serving.deadline import Deadline
 
 blueprint = Blueprint("rerank", __name__)
 
@@ -30,18 +32,31 @@ def rerank() -> Response:
     started = time.perf_counter()
     body = sent_object()
     given = _given(body)
-    ranked = answer.rerank(process(), given, started)
     size = body.get("size", len(given.candidates))
     if not isinstance(size, int) or size < 0:
         raise InvalidRequest(f"size is {size!r}: use a whole number from 0")
-    items = [
-        {"id": name, "score": score}
-        for name, score in zip(ranked.ids[:size], ranked.scores[:size], strict=True)
-    ]
-    took = round((time.perf_counter() - started) * 1000)
+    deadline = Deadline(started, process().settings.deadline_ms / 1000.0)
+    ranked = answer.rerank(process(), given, deadline)
+    items = _items(given, ranked, size, explain=body.get("explain") is True)
     return json_reply(
-        {"took": took, "model": ranked.model, "degraded": ranked.degraded, "items": items}
+        {
+            "took": round(deadline.took_ms()),
+            "model": ranked.fused.model,
+            "degraded": ranked.degraded,
+            "items": items,
+        }
     )
+
+
+def _items(given: GivenList, ranked: Reranked, size: int, *, explain: bool) -> list[dict[str, Any]]:
+    rows, scores = ranked.ordered.rows[:size].tolist(), ranked.ordered.scores[:size].tolist()
+    items = []
+    for row, score in zip(rows, scores, strict=True):
+        item: dict[str, Any] = {"id": given.candidates.ids[row], "score": score}
+        if explain:
+            item["explanation"] = explanation.of(ranked.fused, given.candidates, row, score)
+        items.append(item)
+    return items
 
 
 def _given(body: dict[str, Any]) -> GivenList:

@@ -23,7 +23,9 @@ from indexer.behaviour import (
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
+from indexer.errors import ValkeyUnavailable
 from reranker.retrieval.candidates import Candidates
+from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading
 from reranker.signals.item_table import ItemTable
 from reranker.signals.situation import HISTORY_MAX, Situation
@@ -38,6 +40,23 @@ class Known:
     history_cards: NDArray[Any] | None = None
     partners: tuple[NDArray[np.void], ...] = ()
     query_stats: QueryStats = field(default_factory=lambda: query_stats.decode(None))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A list to score: for which words, whom and which index.
+
+    `window` is how many candidates the model looks at, `dims` the length of the index's vectors.
+    """
+
+    index: str
+    text: str
+    candidates: Candidates
+    window: int
+    vector: NDArray[np.float32] | None
+    who: Known | None
+    dims: int
+    context: Mapping[str, Any]
 
 
 def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Reading:
@@ -74,29 +93,28 @@ def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: fl
 
 
 def situation(
-    memory: Memory,
-    index: str,
-    candidates: Candidates,
-    query_vector: NDArray[np.float32] | None,
-    who: Known,
-    dims: int,
-    context: Mapping[str, Any],
-    item_table: ItemTable | None,
+    memory: Memory, asked: Asked, candidates: Candidates, item_table: ItemTable | None
 ) -> Situation:
     """Everything the signals are computed from; raises ValkeyUnavailable."""
-    cards, counts = memory.items(index, candidates.ids)
-    records, present = card.unpack_many(cards, dims)
+    who = asked.who
+    if who is None:
+        raise ValkeyUnavailable("what is known of the shopper could not be read")
+    cards, counts = memory.items(asked.index, candidates.ids)
+    records, present = card.unpack_many(cards, asked.dims)
+    if not present.all():
+        metrics.CARDS_MISSING.inc(int((~present).sum()))
     return Situation(
         candidates=candidates,
-        query_vector=query_vector,
+        query_vector=asked.vector,
         cards=records,
         cards_present=present,
         popularity=popularity.unpack_many(counts, who.now),
         now=who.now,
+        query=asked.text,
         shopper=who.shopper,
         history_cards=who.history_cards,
         partners=who.partners,
         query_stats=who.query_stats,
-        context=context,
+        context=asked.context,
         item_table=item_table,
     )

@@ -7,6 +7,7 @@ moment, so that not every request waits for it.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import redis
@@ -14,6 +15,7 @@ from redis.exceptions import RedisError
 
 from indexer.errors import ValkeyUnavailable
 from indexer.telemetry import log
+from reranker.serving.line import Lines, Ticket
 
 REST_AFTER_FAILURE_SECONDS = 1.0
 BEHAVIOUR, CARDS = "revision", "cards-revision"
@@ -32,7 +34,7 @@ class Memory:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.client = client
-        self._pool = client.connection_pool
+        self._lines = Lines(client)
         self._clock = clock
         self._rests_until = 0.0
         self._kept = {BEHAVIOUR: _Kept(entries_max), CARDS: _Kept(entries_max)}
@@ -42,15 +44,27 @@ class Memory:
         self._check_rest()
         keys = [f"hw:{index}:{suffix}" for suffix in (BEHAVIOUR, CARDS, *suffixes)]
         try:
-            connection = self._pool.get_connection()
-        except RedisError as error:
+            return Reading(self, index, self._lines.send("MGET", *keys))
+        except (RedisError, OSError) as error:
             raise self._failed(error) from error
-        try:
-            connection.send_command("MGET", *keys)  # type: ignore[no-untyped-call]
-        except RedisError as error:
-            self._discard(connection)
-            raise self._failed(error) from error
-        return Reading(self, index, connection)
+
+    def put(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
+        """Send a value without waiting; a failure is logged, not raised."""
+        with suppress(ValkeyUnavailable):
+            self._check_rest()
+            try:
+                self._lines.send("SET", key, value, "EX", str(ttl_seconds))
+            except (RedisError, OSError) as error:
+                raise self._failed(error) from error
+
+    def get(self, key: str) -> bytes | None:
+        """One value by its whole key."""
+        return cast("bytes | None", self._command("GET", key))
+
+    def put_first(self, key: str, value: bytes, *, ttl_seconds: int) -> bool:
+        """Set a value unless there is one; whether it was set."""
+        done = self._command("SET", key, value, "EX", str(ttl_seconds), "NX")
+        return done is not None
 
     def items(self, index: str, ids: Sequence[str]) -> tuple[Blobs, Blobs]:
         """Card and popularity of each item, None where absent, in one round trip at the most."""
@@ -87,11 +101,13 @@ class Memory:
         self._kept[CARDS].revise(index, cards)
 
     def _read(self, index: str, suffixes: Sequence[str]) -> Blobs:
+        return cast(Blobs, self._command("MGET", *[f"hw:{index}:{name}" for name in suffixes]))
+
+    def _command(self, *words: str | bytes) -> Any:
         self._check_rest()
         try:
-            keys = [f"hw:{index}:{suffix}" for suffix in suffixes]
-            return cast(Blobs, self.client.mget(keys))
-        except RedisError as error:
+            return self._lines.ask(*words)
+        except (RedisError, OSError) as error:
             raise self._failed(error) from error
 
     def _check_rest(self) -> None:
@@ -106,30 +122,27 @@ class Memory:
             "or set HITWEAVE_VALKEY_URL"
         )
 
-    def _discard(self, connection: Any) -> None:
-        connection.disconnect()
-        self._pool.release(connection)
+    def finish(self, index: str, ticket: Ticket) -> Blobs:
+        """The values that `ask` sent for."""
+        try:
+            values = self._lines.receive(ticket)
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from error
+        self.revised(index, values[0], values[1])
+        return cast(Blobs, values[2:])
 
 
 class Reading:
-    """Values on their way; `finish` must be called, it gives the connection back."""
+    """Values on their way to the thread that asked."""
 
-    def __init__(self, memory: Memory, index: str, connection: Any) -> None:
+    def __init__(self, memory: Memory, index: str, ticket: Ticket) -> None:
         self._memory = memory
         self._index = index
-        self._connection = connection
+        self._ticket = ticket
 
     def finish(self) -> Blobs:
         """The values asked for; raises ValkeyUnavailable."""
-        memory = self._memory
-        try:
-            values = self._connection.read_response()
-        except (RedisError, OSError) as error:
-            memory._discard(self._connection)
-            raise memory._failed(error) from error
-        memory._pool.release(self._connection)
-        memory.revised(self._index, values[0], values[1])
-        return cast(Blobs, values[2:])
+        return self._memory.finish(self._index, self._ticket)
 
 
 class _Kept:

@@ -12,18 +12,19 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import redis
 from redis.exceptions import RedisError
 
 from indexer.errors import InvalidArtifact
 from indexer.telemetry import log
+from reranker.fusion import artifact
+from reranker.fusion.registry import CURRENT
+from reranker.fusion.scorer import Scorer
 from reranker.serving import metrics
+from reranker.signals.item_table import ItemTable
 
-POINTER = "current"
 TOLD_SECONDS = 30
-UNTRAINED = "prior"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Loaded:
     """A model that serves; `scorer` is thread safe."""
 
     version: str
-    scorer: Any
-    item_table: Any
+    scorer: Scorer
+    item_table: ItemTable
 
 
 class Models:
@@ -48,13 +49,17 @@ class Models:
         self._folder = folder
         self._poll_seconds = poll_seconds
         self._tell = tell
-        self._serving: dict[str, Loaded | None] = {}
+        self._serving: dict[str, Loaded] = {}
         self._seen: dict[str, tuple[int, int]] = {}
         self._stop = threading.Event()
 
     def serving(self, index: str) -> Loaded | None:
         """The model of an index, as last loaded; loads nothing itself."""
         return self._serving.get(index)
+
+    def is_broken(self, index: str) -> bool:
+        """Whether a model should serve but none could be loaded."""
+        return index in self._seen and index not in self._serving
 
     def version(self, index: str) -> str | None:
         """Which model serves an index; None for the prior."""
@@ -73,7 +78,7 @@ class Models:
     def look(self) -> None:
         """Load every model whose pointer changed since the last look."""
         for index in self._indices():
-            pointer = self._folder / index / POINTER
+            pointer = self._folder / index / CURRENT
             try:
                 found = pointer.stat()
             except OSError:
@@ -114,9 +119,6 @@ class Models:
 
 
 def _open(folder: Path, version: str) -> Loaded:
-    from reranker.fusion import artifact
-    from reranker.fusion.scorer import Scorer
-
     opened = artifact.load(folder)
     scorer = Scorer(opened)
     return Loaded(version, scorer, opened.item_table)

@@ -36,18 +36,10 @@ def by_score(
     return Ordered(rows, np.minimum.accumulate(scores[rows]) if len(rows) else scores[:0])
 
 
-def reciprocal_ranks(candidates: Candidates, k: float = 60.0) -> Scores:
-    """Reciprocal rank fusion: the sum of 1 / (k + rank) over the legs that found the item."""
-    ranks = np.stack([candidates.bm25_rank, candidates.knn_rank])
-    scores: Scores = np.nansum(1.0 / (k + ranks), axis=0, dtype=np.float32)
+def vector_scores(candidates: Candidates) -> Scores:
+    """Scores of the vector leg as Elasticsearch gives them [n]."""
+    scores: Scores = (1.0 + candidates.knn) / 2.0
     return scores
-
-
-def vector_scores(candidates: Candidates) -> tuple[NDArray[np.intp], Scores]:
-    """Rows of the vector leg's candidates and their scores as Elasticsearch gives them."""
-    rows = np.flatnonzero(np.isfinite(candidates.knn_rank))
-    scores: Scores = (1.0 + candidates.knn[rows]) / 2.0
-    return rows, scores
 
 
 def _best_of_each(rows: NDArray[np.intp], groups: Sequence[str | None]) -> NDArray[np.intp]:

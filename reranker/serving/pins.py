@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import redis
-from redis.exceptions import RedisError
 
+from indexer.errors import ValkeyUnavailable
 from reranker.retrieval.candidates import Total
+from reranker.retrieval.request import RankedRequest
 from reranker.serving.call import Call
+from reranker.serving.memory import Memory
 
 # What changes how hits are shown, not which hits come in which order.
 SHOWN_ONLY = frozenset(
@@ -43,40 +44,43 @@ class Pin:
     suggest: Mapping[str, Any] | None = None
     complete: bool = False
 
+    def fits_on(self, request: RankedRequest) -> bool:
+        """Whether one page from the start shows all there is, so that none can follow."""
+        return self.complete and request.start == 0 and request.size >= len(self.ids)
+
 
 class Pins:
     """Keeps and reads pins; a server that fails means no pin, never an error."""
 
-    def __init__(self, client: redis.Redis, *, ttl_seconds: int) -> None:
-        self._client = client
+    def __init__(self, memory: Memory, *, ttl_seconds: int) -> None:
+        self._memory = memory
         self._ttl_seconds = ttl_seconds
 
     def read(self, key: str) -> Pin | None:
         """The pin under `key`, None when there is none or it cannot be read."""
         try:
-            blob = self._client.get(key)
-        except RedisError:
+            blob = self._memory.get(key)
+        except ValkeyUnavailable:
             return None
-        return None if blob is None else decode(blob)  # type: ignore[arg-type]
+        return None if blob is None else decode(blob)
 
     def keep(self, key: str, pin: Pin) -> None:
-        """Pin an order."""
-        with suppress(RedisError):
-            self._client.set(key, encode(pin), ex=self._ttl_seconds)
+        """Pin an order; sent before the answer, not waited for."""
+        self._memory.put(key, encode(pin), ttl_seconds=self._ttl_seconds)
 
     def read_further(self, key: str, pin: Pin) -> list[str] | None:
         """Ids behind those of `pin`, as fixed before; None when they are not."""
         try:
-            blob = self._client.get(_further(key, pin))
-        except RedisError:
+            blob = self._memory.get(_further(key, pin))
+        except ValkeyUnavailable:
             return None
         return None if blob is None else orjson.loads(blob)
 
     def keep_further(self, key: str, pin: Pin, ids: Sequence[str]) -> Sequence[str]:
         """Fix the ids behind those of `pin`, unless others were fixed meanwhile: those hold."""
         name, blob = _further(key, pin), orjson.dumps(list(ids))
-        with suppress(RedisError):
-            if not self._client.set(name, blob, ex=self._ttl_seconds, nx=True):
+        with suppress(ValkeyUnavailable):
+            if not self._memory.put_first(name, blob, ttl_seconds=self._ttl_seconds):
                 return self.read_further(key, pin) or ids
         return ids
 

@@ -46,6 +46,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
         socket_timeout=VALKEY_SECONDS_MAX,
         socket_connect_timeout=VALKEY_SECONDS_MAX,
     )
+    memory = Memory(valkey, entries_max=settings.records_cached)
     key = servers.pseudonym_key.get_secret_value()
     return Process(
         settings=settings,
@@ -55,8 +56,8 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
         ),
         vectors=QueryVectors(settings.query_vectors_cached),
-        memory=Memory(valkey, entries_max=settings.records_cached),
-        pins=Pins(valkey, ttl_seconds=settings.page_ttl_seconds),
+        memory=memory,
+        pins=Pins(memory, ttl_seconds=settings.page_ttl_seconds),
         models=Models(
             servers.models_dir, poll_seconds=settings.model_poll_seconds, tell=teller(valkey)
         ),

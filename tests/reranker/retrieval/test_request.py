@@ -17,6 +17,7 @@ from reranker.retrieval.request import (
 )
 
 MATCH = {"match": {"title": "red shoes"}}
+DEFAULTS = Defaults()
 TERM = {"term": {"brand": "acme"}}
 
 
@@ -24,7 +25,7 @@ def ranked(
     body: dict[str, Any],
     params: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
-    defaults: Defaults = Defaults(),
+    defaults: Defaults = DEFAULTS,
 ) -> RankedRequest:
     found = parse(body, params or {}, headers or {}, defaults)
     assert isinstance(found, RankedRequest), found

@@ -1,0 +1,117 @@
+"""From an order to the page that was asked for: hits, total, facets; beyond the window too."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reranker import response
+from reranker.response import Page, Took
+from reranker.retrieval import fetch
+from reranker.retrieval import query as bodies
+from reranker.serving.call import Call
+from reranker.serving.pins import Pin
+from reranker.serving.process import Process
+from reranker.serving.ranking import Ranking
+
+
+def page(
+    process: Process, call: Call, key: str, pin: Pin, ranking: Ranking | None
+) -> dict[str, Any]:
+    """The answer for one page of a pinned order; `ranking` where it was made just now."""
+    started_ms = call.deadline.took_ms()
+    request = call.request
+    ids = list(pin.ids[request.start : request.start + request.size])
+    scores = list(pin.scores[request.start : request.start + request.size])
+    if len(ids) < request.size and not pin.complete:
+        further = _beyond(process, call, key, pin, request.size - len(ids))
+        ids += further
+        scores += [pin.scores[-1] if pin.scores else 0.0] * len(further)
+    hits, scores = _hits(process, call, ids, scores)
+    page_ms = call.deadline.took_ms() - started_ms
+    explained: Sequence[Mapping[str, Any] | None] = ()
+    if request.options.explain and ranking is not None:
+        explained = ranking.explanations([hit["_id"] for hit in hits])
+    retrieved = ranking.retrieved if ranking else None
+    return response.search_answer(
+        Page(
+            hits=hits,
+            scores=scores,
+            max_score=pin.scores[0] if pin.scores else None,
+            total=pin.total,
+            shards=retrieved.shards if retrieved else response.ONE_SHARD,
+            timed_out=bool(retrieved and retrieved.timed_out),
+            window=len(pin.ids),
+            model=pin.model,
+            degraded=pin.degraded,
+            query_id=call.query_id,
+            took=Took(
+                elasticsearch=page_ms + (ranking.elasticsearch_ms if ranking else 0.0),
+                fusion=ranking.fusion_ms if ranking else 0.0,
+                total=call.deadline.took_ms(),
+            ),
+            aggregations=pin.aggregations,
+            suggest=pin.suggest,
+            explanations=explained,
+        )
+    )
+
+
+def own_order(process: Process, call: Call, *, degraded: str | None) -> dict[str, Any]:
+    """The client's own query alone, in its own order."""
+    search_fields = call.generation.config.search_fields
+    answer = _search(process, call, bodies.own_search(call.request, search_fields))
+    took_ms = call.deadline.took_ms()
+    took = Took(elasticsearch=took_ms, fusion=0.0, total=took_ms)
+    window = len(answer["hits"]["hits"])
+    return answer | response.own_sections(call.query_id, None, degraded, window, took)
+
+
+def _hits(
+    process: Process, call: Call, ids: Sequence[str], scores: Sequence[float]
+) -> tuple[list[Mapping[str, Any]], list[float]]:
+    """The page's hits; documents deleted since are left out."""
+    if not ids:
+        return [], []
+    if not bodies.needs_documents(call.request):
+        concrete = call.generation.concrete
+        return [response.bare_hit(concrete, name) for name in ids], list(scores)
+    body = bodies.page(call.request, ids, call.generation.config.search_fields)
+    found = {hit["_id"]: hit for hit in _search(process, call, body)["hits"]["hits"]}
+    shown = [(found[name], score) for name, score in zip(ids, scores, strict=True) if name in found]
+    return [hit for hit, _ in shown], [score for _, score in shown]
+
+
+def _beyond(process: Process, call: Call, key: str, pin: Pin, size: int) -> list[str]:
+    """Ids behind the ranked window, in Elasticsearch's order without repeats.
+
+    The first who needs them fixes them to the configured depth; deeper ones are not kept.
+    """
+    start = max(call.request.start - len(pin.ids), 0)
+    depth = max(process.settings.page_depth - len(pin.ids), 0)
+    kept: Sequence[str] | None = process.pins.read_further(key, pin)
+    if kept is None:
+        kept = _own_ids(process, call, pin.ids, 0, depth) if depth else []
+        kept = process.pins.keep_further(key, pin, kept)
+    found = list(kept[start : start + size])
+    if len(found) < size and len(kept) >= depth:
+        at = max(start - len(kept), 0)
+        found += _own_ids(process, call, [*pin.ids, *kept], at, size - len(found))
+    return found
+
+
+def _own_ids(
+    process: Process, call: Call, placed: Sequence[str], start: int, size: int
+) -> list[str]:
+    search_fields = call.generation.config.search_fields
+    body = bodies.beyond(call.request, placed, start, size, search_fields)
+    return [hit["_id"] for hit in _search(process, call, body)["hits"]["hits"]]
+
+
+def _search(process: Process, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+    return fetch.search(
+        process.nodes,
+        call.target,
+        call.request,
+        body,
+        call.headers,
+        timeout_seconds=process.nodes.timeout_seconds,
+    )

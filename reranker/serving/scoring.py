@@ -1,0 +1,111 @@
+"""Scores of a window under each mode, with the next best where a part is missing.
+
+fused = prior + residual of the model; without a model the prior alone, without Valkey the prior of
+what the legs said. The model looks at as many candidates as the window has, those that both legs
+together put first; the others follow in that order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.catalogue import card
+from indexer.errors import ValkeyUnavailable
+from indexer.telemetry import log
+from reranker.fusion import baseline
+from reranker.fusion.baseline import PriorWeights
+from reranker.fusion.scorer import Scored
+from reranker.retrieval.candidates import Candidates
+from reranker.serving import knowledge
+from reranker.serving.knowledge import Asked
+from reranker.serving.memory import Memory
+from reranker.serving.models import Models
+from reranker.signals.build import ModelInput, assemble
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """Scores [n] of all candidates; `rows` [m] are those that the model saw, as it saw them."""
+
+    scores: Scores
+    model: str | None = None
+    degraded: str | None = None
+    rows: NDArray[np.intp] | None = None
+    inputs: ModelInput | None = None
+    scored: Scored | None = None
+    prior_weights: PriorWeights = field(default_factory=PriorWeights)
+    tokens: tuple[str, ...] = ()
+
+
+def fused(memory: Memory, models: Models, asked: Asked) -> Fused:
+    """The model's scores, else the prior's."""
+    candidates = asked.candidates
+    both = baseline.rrf(candidates)
+    rows = np.argsort(-both, kind="stable")[: asked.window]
+    looked_at = candidates if len(rows) == len(candidates) else candidates.take(rows)
+    if len(looked_at) == len(candidates):
+        rows = np.arange(len(candidates))
+    loaded = models.serving(asked.index)
+    try:
+        situation = knowledge.situation(
+            memory, asked, looked_at, loaded.item_table if loaded else None
+        )
+    except ValkeyUnavailable:
+        return Fused(_placed(both, rows, prior_of_legs(looked_at)), degraded="valkey_unavailable")
+    inputs = assemble(situation)
+    if loaded is None:
+        why = "model_unavailable" if models.is_broken(asked.index) else None
+        scores = baseline.prior(inputs["signals"])
+        return Fused(_placed(both, rows, scores), None, why, rows, inputs)
+    try:
+        scored = loaded.scorer.score(inputs)
+    except Exception as error:  # noqa: BLE001 - whatever the runtime says, the prior is there
+        log("scoring").error("model_failed", index=asked.index, error=type(error).__name__)
+        scores = baseline.prior(inputs["signals"])
+        return Fused(_placed(both, rows, scores), None, "model_failed", rows, inputs)
+    manifest = loaded.scorer.artifact.manifest
+    return Fused(
+        scores=_placed(both, rows, scored.scores),
+        model=loaded.version,
+        rows=rows,
+        inputs=inputs,
+        scored=scored,
+        prior_weights=PriorWeights(**manifest.prior_weights),
+        tokens=tuple(manifest.tokens),
+    )
+
+
+def available(
+    memory: Memory, index: str, ids: Sequence[str], dims: int
+) -> NDArray[np.bool_] | None:
+    """Which items can be had, as their cards say [n]; None where that is not known."""
+    try:
+        records, present = card.unpack_many(memory.cards(index, ids), dims)
+    except ValkeyUnavailable:
+        return None
+    can_be_had: NDArray[np.bool_] = (records["available"] != 0) | ~present
+    return can_be_had
+
+
+def _placed(both: Scores, rows: NDArray[np.intp], scores: Scores) -> Scores:
+    """Scores [n]: those of `rows`, and below them the others in the order of `both`."""
+    if len(rows) == len(both):
+        placed = np.empty_like(scores)
+        placed[rows] = scores
+        return placed
+    placed = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
+    placed[rows] = scores
+    return placed
+
+
+def prior_of_legs(candidates: Candidates) -> Scores:
+    """The prior of what Elasticsearch said alone."""
+    best = np.nanmax(candidates.bm25) if np.isfinite(candidates.bm25).any() else 1.0
+    weights = baseline.PriorWeights()
+    keyword = np.nan_to_num(candidates.bm25 / max(float(best), 1e-9))
+    scores: Scores = weights.keyword * keyword + weights.cosine * np.nan_to_num(candidates.knn)
+    return scores
