@@ -140,6 +140,7 @@ def _environment(node: Node) -> dict[str, str]:
         "ES_JAVA_HOME": str(node.java.home),
         "ES_PATH_CONF": str(folder / "config"),
         "ES_TMPDIR": str(folder / "tmp"),
+        "CLI_JAVA_OPTS": "-XX:TieredStopAtLevel=1",  # the launcher is idle once the node runs
         "ES_JAVA_OPTS": f"-Xms{node.heap} -Xmx{node.heap} -XX:-AlwaysPreTouch",
     }
 

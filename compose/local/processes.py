@@ -41,7 +41,7 @@ def sidecar_command(host: str, port: int, processes: int, threads: int) -> tuple
     return (
         *(sys.executable, "-m", "gunicorn", "reranker.wsgi:app", "--bind", f"{host}:{port}"),
         *("--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)),
-        *("--worker-tmp-dir", worker_tmp_folder(), "--keep-alive", "65", "--log-level", "info"),
+        *("--worker-tmp-dir", worker_tmp_folder(), "--keep-alive", "65", "--no-control-socket"),
     )
 
 

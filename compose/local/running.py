@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -163,7 +164,7 @@ class Running:
     def _await_ready(self, process: "subprocess.Popen[bytes]", run: int) -> None:
         deadline = time.monotonic() + self.part.ready_seconds
         while process.poll() is None:
-            if is_ready(self.part.readiness) and process.poll() is None:
+            if self._answers() and process.poll() is None:
                 self.events.put(Ready(self.part.name, run))
                 return
             if time.monotonic() > deadline:
@@ -172,6 +173,13 @@ class Running:
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            return is_ready(self.part.readiness)
+        except Exception:  # noqa: BLE001 - the thread must live to see the deadline
+            traceback.print_exc()
+            return False
 
 
 def kill_groups(groups: Sequence[int]) -> None:
