@@ -45,9 +45,10 @@ _ALLOWED["HEAD"] = _ALLOWED["GET"]
 
 
 def allowed(method: str, path: str) -> bool:
-    """Whether a request only reads."""
+    """Whether a request only reads. A path that climbs could end elsewhere than it begins."""
     pattern = _ALLOWED.get(method)
-    return pattern is not None and pattern.fullmatch(path) is not None
+    climbs = not {".", ".."}.isdisjoint(path.split("/"))
+    return pattern is not None and not climbs and pattern.fullmatch(path) is not None
 
 
 @blueprint.route("/", defaults={"path": ""}, methods=["HEAD"])

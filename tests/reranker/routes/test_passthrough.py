@@ -1,0 +1,64 @@
+"""Which routes of Elasticsearch a gateway lets through."""
+
+import pytest
+
+from reranker.routes.passthrough import allowed
+
+READS = [
+    ("GET", "/_cat/indices"),
+    ("GET", "/_cluster/health/shop"),
+    ("HEAD", "/shop"),
+    ("GET", "/shop"),
+    ("GET", "/shop/_doc/1"),
+    ("HEAD", "/shop/_doc/1"),
+    ("GET", "/shop/_source/1"),
+    ("GET", "/shop/_mapping"),
+    ("GET", "/shop/_mapping/field/title"),
+    ("GET", "/shop,other/_settings"),
+    ("POST", "/shop/_count"),
+    ("POST", "/_mget"),
+    ("POST", "/shop/_mget"),
+    ("POST", "/shop/_field_caps"),
+    ("POST", "/_analyze"),
+    ("POST", "/shop/_validate/query"),
+    ("POST", "/shop/_explain/1"),
+    ("POST", "/shop/_pit"),
+    ("POST", "/_search/scroll"),
+    ("DELETE", "/_search/scroll"),
+    ("DELETE", "/_pit"),
+    ("POST", "/shop/_search/template"),
+    ("GET", "/_alias"),
+    ("GET", "/_nodes/stats"),
+]
+WRITES = [
+    ("PUT", "/shop"),
+    ("DELETE", "/shop"),
+    ("POST", "/shop/_doc"),
+    ("PUT", "/shop/_doc/1"),
+    ("DELETE", "/shop/_doc/1"),
+    ("POST", "/_bulk"),
+    ("POST", "/shop/_bulk"),
+    ("POST", "/shop/_update/1"),
+    ("POST", "/shop/_update_by_query"),
+    ("POST", "/shop/_delete_by_query"),
+    ("POST", "/_reindex"),
+    ("PUT", "/shop/_mapping"),
+    ("PUT", "/_cluster/settings"),
+    ("POST", "/_aliases"),
+    ("POST", "/shop/_close"),
+    ("POST", "/shop/_refresh"),
+    ("DELETE", "/_all"),
+    ("POST", "/shop/_search/../_doc"),
+    ("POST", "/_security/user/me"),
+    ("POST", "/_snapshot/a/b"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), READS)
+def test_reading_is_allowed(method: str, path: str) -> None:
+    assert allowed(method, path)
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_writing_and_administration_are_not(method: str, path: str) -> None:
+    assert not allowed(method, path)
