@@ -19,7 +19,8 @@
         ├── InvalidVector
         ├── EncoderUnavailable
         ├── WriteFailed
-        └── InvalidArtifact
+        ├── InvalidArtifact
+        └── ModelBelowPromise
 
 All of them pickle: they take one message and nothing else.
 """
@@ -113,3 +114,7 @@ class WriteFailed(AnsweredWrongly):
 
 class InvalidArtifact(AnsweredWrongly):
     """A model artifact is incomplete, altered, or made for other signals."""
+
+
+class ModelBelowPromise(AnsweredWrongly):
+    """A training run reached less than its schedule promises."""

@@ -1,0 +1,81 @@
+"""Scores of one list by an artifact: prior plus residual, numpy in and out, thread safe.
+
+The session runs on one thread: a sidecar has many requests at once and one core each.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from indexer.errors import InvalidArtifact
+from reranker.fusion.artifact import Artifact
+from reranker.fusion.baseline import PriorWeights, prior
+from reranker.signals.build import ModelInput
+
+Array = NDArray[np.float32]
+LIST_INPUTS = (
+    "signals",
+    "query_vector",
+    "item_vectors",
+    "item_rows",
+    "history_vectors",
+    "history_rows",
+    "history_features",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """`scores` = `prior` + `residual` [n]; `attention` [n, tokens] sums to 1 an item."""
+
+    scores: Array
+    prior: Array
+    residual: Array
+    attention: Array
+
+
+class Scorer:
+    """One artifact in memory."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                artifact.model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise InvalidArtifact(
+                f"{artifact.folder}: onnxruntime cannot open the model ({error})"
+            ) from error
+        self.artifact = artifact
+        self.item_table = artifact.item_table
+        self._prior = PriorWeights(**artifact.manifest.prior_weights)
+        self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
+        self._inputs = {i.name for i in self._session.get_inputs()}
+
+    def score(self, model_input: ModelInput) -> Scored:
+        """Scores of the n candidates of `model_input`."""
+        base = prior(model_input["signals"], self._prior)
+        heads, attention = self._session.run(None, self._feed(model_input))
+        residual = heads[0] @ self._heads
+        return Scored(base + residual, base, residual, attention[0])
+
+    def _feed(self, model_input: ModelInput) -> dict[str, NDArray[np.generic]]:
+        n, h = len(model_input["signals"]), len(model_input["history_vectors"])
+        feed: dict[str, NDArray[np.generic]] = {
+            name: _padded(model_input[name])[None] for name in LIST_INPUTS
+        }
+        feed["item_mask"] = np.ones((1, n), dtype=bool)
+        feed["history_mask"] = np.full((1, max(h, 1)), h > 0)
+        return {name: value for name, value in feed.items() if name in self._inputs}
+
+
+def _padded(array: Array) -> Array:
+    """A shopper without history has one masked row: the graph takes no empty axis."""
+    if array.shape[0]:
+        return np.ascontiguousarray(array, dtype=np.float32)
+    return np.zeros((1, *array.shape[1:]), dtype=np.float32)

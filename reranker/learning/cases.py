@@ -1,0 +1,190 @@
+"""What training learns from: one search each, with what was done after it; pure.
+
+Two sources. Logged: a search with its query id and the deeds that carry the same id. Derived:
+where a purchase came from no known search, a query made from the bought item's title. A case is
+ranked with the state as of `as_of`, which lies before everything of its own basket.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from indexer.behaviour.event import BehaviourEvent
+from indexer.behaviour.popularity import DAY_SECONDS, KIND_OF_ACTION, VIEW
+from reranker.learning.derived_queries import SpanStyle, derive
+
+# A label per head of the network: click, cart, purchase.
+Labels = dict[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One search: `moment` numbers the snapshot of the state; `target` is a derived case's item.
+
+    `shown` are the ids a logged search showed, in order; None: retrieve candidates anew.
+    """
+
+    moment: int
+    time: float
+    user: str | None
+    query: str
+    labels: Labels
+    target: str | None = None
+    shown: tuple[str, ...] | None = None
+
+    @property
+    def derived(self) -> bool:
+        """Whether the query is a proxy made from a title."""
+        return self.target is not None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How derived cases are drawn.
+
+    `gap_days_max`: the state is up to this much older than the purchase, as it is when serving
+    with a model and counts that are not of this minute. `strangers`: share of cases of shoppers
+    without a profile at the moment.
+    """
+
+    cases: int
+    gap_days_max: float = 35.0
+    strangers: float = 0.1
+    recency_half_life_days: float = 150.0
+    style: SpanStyle = field(default_factory=SpanStyle)
+
+
+def moments(first: float, last: float, spacing_days: float) -> list[float]:
+    """Snapshot times from `last` backwards, oldest first; none before `first`."""
+    count = max(int((last - first) / (spacing_days * DAY_SECONDS)), 0)
+    return [last - k * spacing_days * DAY_SECONDS for k in range(count, -1, -1)]
+
+
+def derived(
+    events: Sequence[BehaviourEvent],
+    titles: Mapping[str, str],
+    at: Sequence[float],
+    sampling: Sampling,
+    seed: int,
+    since: float = -np.inf,
+) -> list[Case]:
+    """Cases from purchases after `since` that came from no known search.
+
+    The snapshot of a case is drawn among those of the last `gap_days_max` days before its basket
+    began. Everything that the basket holds is labelled; the candidates decide what of it counts.
+    """
+    random = np.random.default_rng(seed)
+    bought = [
+        e for e in events if e.action == "purchase" and not e.query_key and e.item_id in titles
+    ]
+    baskets = _baskets(bought)
+    late = [e for e in bought if baskets[_basket(e)].begun > max(since, at[0])]
+    if not late:
+        return []
+    first_seen = _first_seen(events)
+    order = random.choice(len(late), len(late), replace=False, p=_recency(late, sampling))
+    found: list[Case] = []
+    strangers_left = round(sampling.cases * sampling.strangers)
+    for event in (late[i] for i in order):
+        if len(found) >= sampling.cases:
+            break
+        basket = baskets[_basket(event)]
+        moment = _moment(at, basket.begun, sampling.gap_days_max, random)
+        query = derive(titles[event.item_id], sampling.style, random)
+        if moment is None or query is None:
+            continue
+        if event.user is None or first_seen.get(event.user, np.inf) > at[moment]:
+            if strangers_left == 0:
+                continue
+            strangers_left -= 1
+        labels: Labels = dict.fromkeys(basket.items, (0.0, 0.0, 1.0))
+        found.append(Case(moment, event.timestamp, event.user, query, labels, event.item_id))
+    return sorted(found, key=lambda case: (case.moment, case.time))
+
+
+@dataclass(frozen=True)
+class LoggedSearch:
+    """A search as the journal has it; `user` is a pseudonym, `shown` in order."""
+
+    query_id: str
+    time: float
+    user: str | None
+    text: str
+    shown: tuple[str, ...]
+
+
+def logged(
+    searches: Iterable[LoggedSearch], events: Iterable[BehaviourEvent], at: Sequence[float]
+) -> list[Case]:
+    """Cases from logged searches that something was done after; the latest snapshot before each."""
+    deeds: dict[str, list[BehaviourEvent]] = defaultdict(list)
+    for event in events:
+        if event.query_id and KIND_OF_ACTION.get(event.action, 0) >= VIEW:
+            deeds[event.query_id].append(event)
+    found = []
+    for search in searches:
+        labels = _labels(deeds.get(search.query_id, ()), search.shown)
+        moment = int(np.searchsorted(at, search.time, side="left")) - 1
+        if labels and moment >= 0:
+            case = Case(moment, search.time, search.user, search.text, labels, shown=search.shown)
+            found.append(case)
+    return sorted(found, key=lambda case: (case.moment, case.time))
+
+
+def _labels(deeds: Iterable[BehaviourEvent], shown: Sequence[str]) -> Labels:
+    listed, labels = set(shown), Labels()
+    for deed in deeds:
+        if listed and deed.item_id not in listed:
+            continue
+        grades = list(labels.get(deed.item_id, (0.0, 0.0, 0.0)))
+        grades[KIND_OF_ACTION[deed.action] - VIEW] = 1.0
+        labels[deed.item_id] = (grades[0], grades[1], grades[2])
+    return labels
+
+
+@dataclass
+class _Basket:
+    begun: float
+    items: list[str]
+
+
+def _basket(event: BehaviourEvent) -> str:
+    return event.basket or event.event_id
+
+
+def _baskets(bought: Iterable[BehaviourEvent]) -> dict[str, _Basket]:
+    found: dict[str, _Basket] = {}
+    for event in bought:
+        basket = found.setdefault(_basket(event), _Basket(event.timestamp, []))
+        basket.begun = min(basket.begun, event.timestamp)
+        basket.items.append(event.item_id)
+    return found
+
+
+def _first_seen(events: Iterable[BehaviourEvent]) -> dict[str, float]:
+    seen: dict[str, float] = {}
+    for event in events:
+        if event.user is not None:
+            seen[event.user] = min(seen.get(event.user, np.inf), event.timestamp)
+    return seen
+
+
+def _recency(late: Sequence[BehaviourEvent], sampling: Sampling) -> np.ndarray:
+    times = np.array([e.timestamp for e in late])
+    half_life = sampling.recency_half_life_days * DAY_SECONDS
+    weight = np.exp2(-(times.max() - times) / half_life)
+    share: np.ndarray = weight / weight.sum()
+    return share
+
+
+def _moment(
+    at: Sequence[float], begun: float, gap_days: float, random: np.random.Generator
+) -> int | None:
+    """A snapshot strictly before `begun` and not over the gap before it; else the latest before."""
+    last = int(np.searchsorted(at, begun, side="left")) - 1
+    first = int(np.searchsorted(at, begun - gap_days * DAY_SECONDS, side="left"))
+    if last < 0:
+        return None
+    return int(random.integers(min(first, last), last + 1))

@@ -1,0 +1,265 @@
+"""Cases turned into lists of signals, by the code that serves; and lists turned into batches.
+
+Text vectors and histories are kept as rows of the catalogue, so a list costs its signals only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour.popularity import PURCHASE
+from indexer.behaviour.shopper_profile import ShopperProfile
+from reranker.learning.cases import Case
+from reranker.learning.goods import Goods
+from reranker.learning.moments import Moment
+from reranker.retrieval.candidates import Candidates
+from reranker.signals import build
+from reranker.signals.item_table import ItemTable
+from reranker.signals.situation import HISTORY_MAX, Situation
+
+LABELS = 3
+Found = Mapping[str, Candidates]  # query → candidates
+
+
+@dataclass(frozen=True, eq=False)
+class ListSet:
+    """Lists one after the other; list i has the rows `start[i]` to `start[i + 1]`."""
+
+    start: NDArray[np.int64]  # [lists + 1]
+    signals: NDArray[np.float16]  # [rows, signals], filled
+    item: NDArray[np.int32]  # [rows] row of the catalogue
+    labels: NDArray[np.float32]  # [rows, 3] click, cart, purchase
+    target: NDArray[np.bool_]  # [rows] what a derived case is measured on
+    query: NDArray[np.int32]  # [lists] row of the query vectors
+    history: NDArray[np.int32]  # [lists, HISTORY_MAX] rows of the catalogue, -1: none
+    history_features: NDArray[np.float16]  # [lists, HISTORY_MAX, HISTORY_FEATURES]
+    table: NDArray[np.int32]  # [lists] which item table
+    bought_before: NDArray[np.bool_]  # [lists] the shopper had bought the target
+    time: NDArray[np.float64]  # [lists]
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """How lists are made of cases. `keep` rows a list at the most, None: all of them."""
+
+    keep: int | None = 64
+    windows: tuple[int, ...] = (100, 300)
+    keyword_jitter: float = 0.5  # log spread of a factor on the keyword scores of a list
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What lists are assembled from beside the state."""
+
+    goods: Goods
+    found: Found
+    query_vectors: Mapping[str, NDArray[np.float32]]
+    query_row: Mapping[str, int]
+    tables: Sequence[ItemTable]
+    table_of_moment: Sequence[int]
+
+
+class _Lists:
+    """Columns that grow list by list."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in ListSet.__dataclass_fields__}
+
+    def add(self, **values: Any) -> None:
+        for name, value in values.items():
+            self.columns[name].append(value)
+
+    def finished(self) -> ListSet:
+        rows = {
+            name: np.concatenate(self.columns[name])
+            for name in ("signals", "item", "labels", "target")
+        }
+        lists = {
+            name: np.array(self.columns[name])
+            for name in ("query", "table", "bought_before", "time", "history", "history_features")
+        }
+        sizes = [len(rows_of) for rows_of in self.columns["item"]]
+        return ListSet(start=np.r_[0, np.cumsum(sizes)].astype(np.int64), **rows, **lists)
+
+
+def assemble(
+    jobs: Sequence[tuple[Sequence[Case], Assembly]],
+    replayed: Iterable[tuple[int, Moment]],
+    world: World,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[ListSet | None]:
+    """Lists of each job's cases (sorted by moment); None where no candidate has a label.
+
+    `replayed` are numbered moments in order, walked once for all jobs.
+    """
+    making = [
+        (iter(cases), _Lists(), assembly, np.random.default_rng(assembly.seed))
+        for cases, assembly in jobs
+    ]
+    waiting = [next(cases, None) for cases, *_ in making]
+    for number, moment in replayed:
+        for job, (cases, lists, assembly, random) in enumerate(making):
+            case = waiting[job]
+            while case is not None and case.moment == number:
+                _add(lists, case, moment, world, assembly, random)
+                case = next(cases, None)
+                progress(1)
+            waiting[job] = case
+    return [lists.finished() if lists.columns["item"] else None for _, lists, _, _ in making]
+
+
+def _add(
+    lists: _Lists,
+    case: Case,
+    moment: Moment,
+    world: World,
+    assembly: Assembly,
+    random: np.random.Generator,
+) -> None:
+    candidates = _candidates(case, world, assembly, random)
+    items = world.goods.rows(candidates.ids)
+    labels = _labels(case, candidates)
+    if not labels.any():
+        return
+    situation = _situation(case, moment, world, candidates, items)
+    made = build.assemble(situation)
+    target = np.array([item_id == case.target for item_id in candidates.ids])
+    if case.derived and not target.any():
+        return
+    rows = _kept(labels, np.isfinite(candidates.bm25), assembly.keep, random)
+    history = world.goods.rows(situation.shopper.ids(min(len(situation.shopper), HISTORY_MAX)))
+    lists.add(
+        signals=made["signals"][rows].astype(np.float16),
+        item=items[rows].astype(np.int32),
+        labels=labels[rows],
+        target=target[rows],
+        query=world.query_row[case.query],
+        history=_fixed(history.astype(np.int32), -1),
+        history_features=_fixed(made["history_features"].astype(np.float16), 0),
+        table=world.table_of_moment[case.moment],
+        bought_before=_bought(situation.shopper, world.goods, case.target),
+        time=case.time,
+    )
+
+
+def _candidates(
+    case: Case, world: World, assembly: Assembly, random: np.random.Generator
+) -> Candidates:
+    """What was found for the query within one of the windows, of items that there still are."""
+    found = world.found[case.query]
+    window = int(random.choice(assembly.windows))
+    near = (found.bm25_rank <= window) | (found.knn_rank <= window)
+    there = world.goods.rows(found.ids) >= 0
+    found = found.take(np.flatnonzero(near & there))
+    factor = np.float32(np.exp(random.normal(0.0, assembly.keyword_jitter)))
+    return replace(found, bm25=found.bm25 * factor)
+
+
+def _labels(case: Case, candidates: Candidates) -> NDArray[np.float32]:
+    """Labels [n, 3]. Of a derived case's basket only what the words find counts: the query came
+    from one title, and what it does not match was not what it asked for.
+    """
+    labels = np.zeros((len(candidates), LABELS), dtype=np.float32)
+    matched = np.isfinite(candidates.bm25)
+    for row, item_id in enumerate(candidates.ids):
+        if item_id in case.labels and (matched[row] or not case.derived):
+            labels[row] = case.labels[item_id]
+    return labels
+
+
+def _situation(
+    case: Case,
+    moment: Moment,
+    world: World,
+    candidates: Candidates,
+    items: NDArray[np.intp],
+) -> Situation:
+    shopper = moment.shopper(case.user)
+    ids = shopper.ids(min(len(shopper), HISTORY_MAX))
+    history = world.goods.rows(ids)
+    history_cards = world.goods.cards[history].copy()
+    if (history < 0).any():
+        history_cards[history < 0] = np.zeros((), history_cards.dtype)
+    return Situation(
+        candidates=candidates,
+        query_vector=world.query_vectors[case.query],
+        cards=world.goods.cards[items],
+        cards_present=world.goods.present[items],
+        popularity=moment.popularity(candidates.ids),
+        now=moment.at,
+        query=case.query,
+        shopper=shopper,
+        history_cards=history_cards if ids else None,
+        partners=moment.partners(ids),
+        query_stats=moment.query_stats(case.query),
+        item_table=world.tables[world.table_of_moment[case.moment]],
+    )
+
+
+def _kept(
+    labels: NDArray[np.float32],
+    matched: NDArray[np.bool_],
+    keep: int | None,
+    random: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Rows of a shortened list: all labelled, then keyword matches, a quarter for the others."""
+    n = len(labels)
+    if keep is None or n <= keep:
+        return np.arange(n)
+    positive = np.flatnonzero(labels.any(axis=1))[:keep]
+    negative = random.permutation(np.setdiff1d(np.arange(n), positive))
+    hard, easy = negative[matched[negative]], negative[~matched[negative]]
+    left = keep - len(positive)
+    hard = hard[: max(left - left // 4, left - len(easy))]
+    easy = easy[: left - len(hard)]
+    return np.sort(np.concatenate([positive, hard, easy]))
+
+
+def _bought(shopper: ShopperProfile, goods: Goods, target: str | None) -> bool:
+    row = goods.row.get(target or "", -1)
+    records = shopper.records
+    if row < 0 or not len(records):
+        return False
+    bought = records["item"][records["count"][:, PURCHASE] > 0]
+    return bool((bought == goods.hashes[row]).any())
+
+
+def _fixed(array: NDArray[Any], filler: int) -> NDArray[Any]:
+    padded = np.full((HISTORY_MAX, *array.shape[1:]), filler, dtype=array.dtype)
+    padded[: len(array)] = array
+    return padded
+
+
+def batches(
+    lists: ListSet, order: NDArray[np.intp], size: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Numbers of lists [B] with their rows [B, n], -1 where a list has ended."""
+    lengths = np.diff(lists.start)
+    for first in range(0, len(order), size):
+        picked = order[first : first + size]
+        offset = np.arange(lengths[picked].max())
+        rows = lists.start[picked][:, None] + offset
+        yield picked, np.where(offset < lengths[picked][:, None], rows, -1)
+
+
+def signal_moments(lists: ListSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and scale of each signal [signals], for the network's own standardisation."""
+    values = lists.signals.astype(np.float32)
+    return values.mean(axis=0), values.std(axis=0) + 1e-2
+
+
+def joined(first: ListSet, second: ListSet) -> ListSet:
+    """The lists of both, one after the other."""
+    columns = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in ListSet.__dataclass_fields__
+        if name != "start"
+    }
+    return ListSet(start=np.r_[first.start, first.start[-1] + second.start[1:]], **columns)

@@ -1,0 +1,109 @@
+"""From torch to the ONNX graph that serves: several networks averaged into one, int8 where asked.
+
+What is exported is checked against torch on real lists before it is handed on.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reranker.learning.network import FusionNetwork, Lists
+
+OPSET = 18
+INPUTS = (
+    "signals",
+    "query_vector",
+    "item_vectors",
+    "item_rows",
+    "history_vectors",
+    "history_rows",
+    "history_features",
+    "item_mask",
+    "history_mask",
+)
+_LIST_AXES = {
+    "signals": {0: "lists", 1: "items"},
+    "query_vector": {0: "lists"},
+    "item_vectors": {0: "lists", 1: "items"},
+    "item_rows": {0: "lists", 1: "items"},
+    "history_vectors": {0: "lists", 1: "past"},
+    "history_rows": {0: "lists", 1: "past"},
+    "history_features": {0: "lists", 1: "past"},
+    "item_mask": {0: "lists", 1: "items"},
+    "history_mask": {0: "lists", 1: "past"},
+    "heads": {0: "lists", 1: "items"},
+    "attention": {0: "lists", 1: "items"},
+}
+
+
+class Ensemble(nn.Module):
+    """The mean of several networks."""
+
+    def __init__(self, members: Sequence[FusionNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean heads [B, n, 3] and mean attention [B, n, tokens]."""
+        found = [member(*inputs) for member in self.members]
+        heads = torch.stack([f[0] for f in found]).mean(dim=0)
+        return heads, torch.stack([f[1] for f in found]).mean(dim=0)
+
+
+def to_onnx(members: Sequence[FusionNetwork], *, int8: bool) -> bytes:
+    """The serialised graph of the mean of `members`."""
+    ensemble = Ensemble(members).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float.onnx"
+        torch.onnx.export(
+            ensemble,
+            example(members[0]).tensors(),
+            path,
+            input_names=list(INPUTS),
+            output_names=["heads", "attention"],
+            dynamic_axes=_LIST_AXES,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        graph = path.read_bytes()
+    return quantised(graph) if int8 else graph
+
+
+def quantised(graph: bytes) -> bytes:
+    """The graph with int8 weights in its matrix products (activations quantised as they come)."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        source.write_bytes(graph)
+        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+        return target.read_bytes()
+
+
+def example(network: FusionNetwork, items: int = 5, past: int = 3, seed: int = 0) -> Lists:
+    """A batch of one list of random numbers, of the shapes that `network` takes."""
+    config, random = network.config, torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(1, *shape, generator=random)
+
+    return Lists(
+        signals=draw(items, config.signals),
+        query_vector=draw(config.dims),
+        item_vectors=draw(items, config.dims),
+        item_rows=draw(items, config.rows),
+        history_vectors=draw(past, config.dims),
+        history_rows=draw(past, config.rows),
+        history_features=draw(past, config.history_features),
+        item_mask=torch.ones(1, items, dtype=torch.bool),
+        history_mask=torch.ones(1, past, dtype=torch.bool),
+    )
+
+
+def named(lists: Lists) -> dict[str, np.ndarray]:
+    """A batch as the graph's inputs."""
+    return {name: t.numpy() for name, t in zip(INPUTS, lists.tensors(), strict=True)}

@@ -1,0 +1,74 @@
+"""The catalogue as training sees it: ids, titles and cards in rows; reads, changes nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import redis
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
+from numpy.typing import NDArray
+
+from indexer.behaviour import identity
+from indexer.catalogue import card, card_store
+from indexer.catalogue.generation import Generation
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Goods:
+    """All items of an index; `cards` are records [items], `present` says which have one."""
+
+    ids: list[str]
+    titles: list[str]
+    cards: NDArray[Any]
+    present: NDArray[np.bool_]
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Id → row."""
+        return {item_id: row for row, item_id in enumerate(self.ids)}
+
+    @cached_property
+    def hashes(self) -> NDArray[np.uint64]:
+        """Hash of each id [items]."""
+        return identity.hashes(self.ids)
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """Text vectors [items, dims]."""
+        return card.vectors(self.cards)
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.intp]:
+        """Rows of ids [n], -1 for one that is not in the catalogue."""
+        return np.array([self.row.get(item_id, -1) for item_id in ids], dtype=np.intp)
+
+
+def goods(ids: list[str], titles: list[str], blobs: Sequence[bytes | None], dims: int) -> Goods:
+    """Goods of packed cards."""
+    cards, present = card.unpack_many(blobs, dims)
+    return Goods(ids, titles, cards, present)
+
+
+def read(es: Elasticsearch, valkey: redis.Redis, generation: Generation) -> Goods:
+    """All items of the index with their cards."""
+    title_field = generation.config.theirs("title")
+    ids, titles = [], []
+    for hit in scan(es, index=generation.concrete, source_includes=[title_field], size=PAGE):
+        ids.append(hit["_id"])
+        titles.append(str(hit["_source"].get(title_field, "")))
+    blobs = [blob for page in _pages(ids) for blob in _cards(valkey, generation.index, page)]
+    return goods(ids, titles, blobs, generation.recipe.dims)
+
+
+def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(ids), PAGE):
+        yield ids[first : first + PAGE]
+
+
+def _cards(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[bytes | None]:
+    blobs: list[bytes | None] = valkey.mget([card_store.key(index, i) for i in ids])  # type: ignore[assignment]
+    return blobs

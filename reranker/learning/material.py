@@ -1,0 +1,92 @@
+"""What a training run reads: the journal, the catalogue, and candidates from the real legs.
+
+The only part of learning that asks servers. Everything after it works on what is read here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import redis
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
+from numpy.typing import NDArray
+
+from indexer.behaviour import journal
+from indexer.behaviour.event import BehaviourEvent, query_key
+from indexer.behaviour.journal_index import QUERIES
+from indexer.catalogue.generation import Generation
+from indexer.embedding.encoder import open_encoder
+from reranker.learning import goods as catalogue
+from reranker.learning.cases import LoggedSearch
+from reranker.learning.goods import Goods
+from reranker.retrieval.candidates import Candidates
+from reranker.retrieval.fetch import retrieve_many
+
+QUERIES_AT_ONCE = 128
+_SEARCH_FIELDS = ["query_id", "user_query", "user_id", "timestamp", "query_response_hit_ids"]
+
+Vectors = NDArray[np.float32]
+Find = Callable[[Sequence[str], int], tuple[list[Candidates], Vectors]]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Events in time order, logged searches, goods, and how to find candidates for queries."""
+
+    events: list[BehaviourEvent]
+    searches: list[LoggedSearch]
+    goods: Goods
+    find: Find
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Id → title."""
+        return dict(zip(self.goods.ids, self.goods.titles, strict=True))
+
+
+def read(
+    es: Elasticsearch, valkey: redis.Redis, generation: Generation, until: float | None
+) -> Material:
+    """Everything up to `until` (seconds; None: all there is)."""
+    return Material(
+        events=list(journal.scan(es, generation.index, until)),
+        searches=read_searches(es, generation.index, until),
+        goods=catalogue.read(es, valkey, generation),
+        find=lambda queries, window: _find(es, generation, queries, window),
+    )
+
+
+def read_searches(es: Elasticsearch, index: str, until: float | None) -> list[LoggedSearch]:
+    """Logged searches of an index by time; those without a text or an id are left out."""
+    query = {"bool": {"filter": [{"term": {"hitweave.index": index}}]}}
+    hits = scan(es, index=QUERIES, query={"query": query}, source_includes=_SEARCH_FIELDS)
+    found = [_search(hit["_source"]) for hit in hits]
+    known = [s for s in found if s is not None and (until is None or s.time <= until)]
+    return sorted(known, key=lambda s: (s.time, s.query_id))
+
+
+def _search(source: dict[str, object]) -> LoggedSearch | None:
+    text, query_id = source.get("user_query"), source.get("query_id")
+    if not text or not query_id:
+        return None
+    shown = source.get("query_response_hit_ids") or ()
+    user = source.get("user_id")
+    return LoggedSearch(
+        query_id=str(query_id),
+        time=datetime.fromisoformat(str(source["timestamp"])).timestamp(),
+        user=None if user is None else str(user),
+        text=query_key(str(text)),
+        shown=tuple(map(str, shown)) if isinstance(shown, list | tuple) else (str(shown),),
+    )
+
+
+def _find(
+    es: Elasticsearch, generation: Generation, queries: Sequence[str], window: int
+) -> tuple[list[Candidates], Vectors]:
+    """Candidates and query vectors, by the bodies and the encoder that serve."""
+    encoder = open_encoder(generation.recipe)
+    vectors = encoder.encode(list(queries), role="query")
+    return retrieve_many(es, generation, queries, window, vectors), vectors

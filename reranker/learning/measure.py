@@ -1,0 +1,99 @@
+"""How well scores order held-out lists: one value a list, so that systems can be compared; pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.evaluation import compare, metrics
+from reranker.fusion.baseline import RANK_CONSTANT, prior
+from reranker.learning.dataset import ListSet
+from reranker.signals import definition
+
+Scores = NDArray[np.floating]
+NOT_IN_LEG = 1e9
+
+
+def wanted(lists: ListSet) -> NDArray[np.bool_]:
+    """Rows that should stand first [rows]: a derived case's target, else what was bought, put in
+    a cart or clicked, the weightiest there is.
+    """
+    found = lists.target.copy()
+    for first, end in zip(lists.start[:-1], lists.start[1:], strict=True):
+        if not found[first:end].any():
+            weight = lists.labels[first:end] @ np.array([1.0, 2.0, 4.0], dtype=np.float32)
+            found[first:end] = weight == weight.max()
+    return found
+
+
+def ranks(scores: Scores, lists: ListSet, first: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+    """Rank from 1 of each list's best wanted row [lists]; ties count half."""
+    first = wanted(lists) if first is None else first
+    found = np.empty(len(lists))
+    for i, (begin, end) in enumerate(zip(lists.start[:-1], lists.start[1:], strict=True)):
+        own = scores[begin:end]
+        best = own[first[begin:end]].max()
+        found[i] = 1 + (own > best).sum() + ((own == best).sum() - 1) / 2
+    return found
+
+
+def reciprocal(scores: Scores, lists: ListSet) -> NDArray[np.float64]:
+    """Reciprocal rank of each list [lists]."""
+    return metrics.of_ranks(ranks(scores, lists), ["mrr"])["mrr"]
+
+
+def static_scores(lists: ListSet) -> dict[str, Scores]:
+    """Scores [rows] of what needs no learning: bm25, knn, rrf, prior."""
+    signals = lists.signals.astype(np.float32)
+    legs = {name: _rank_of(signals, f"{name}_rank") for name in ("bm25", "knn")}
+    fused = sum(1.0 / (RANK_CONSTANT + rank) for rank in legs.values())
+    return {
+        **{name: -rank for name, rank in legs.items()},
+        "rrf": np.asarray(fused),
+        "prior": prior(signals),
+    }
+
+
+def _rank_of(signals: NDArray[np.float32], name: str) -> NDArray[np.float64]:
+    """Rank in a leg from its log; half precision is mended by rounding where it can matter."""
+    column = definition.INDEX[name]
+    logged = signals[:, column].astype(np.float64)
+    absent = np.isclose(logged, definition.SIGNALS[column].default)
+    return np.where(absent, NOT_IN_LEG, np.expm1(logged))
+
+
+def summary(scores: Scores, lists: ListSet) -> dict[str, float]:
+    """MRR, nDCG@10 and hit@10, and MRR where the shopper had never bought the target."""
+    found = metrics.of_ranks(ranks(scores, lists))
+    means = {name: round(float(values.mean()), 4) for name, values in found.items()}
+    new = ~lists.bought_before
+    if new.any():
+        means["mrr_new_to_shopper"] = round(float(found["mrr"][new].mean()), 4)
+    return means
+
+
+def gate(
+    challenger: NDArray[np.float64],
+    serving: NDArray[np.float64],
+    guarded: Mapping[str, NDArray[np.bool_]],
+    seed: int,
+    alpha: float,
+) -> str | None:
+    """Why the challenger must not serve; None: it may. Values are reciprocal ranks [lists]."""
+    whole = compare.paired(challenger, serving, seed)
+    if whole.mean_difference <= 0 or whole.p_value > alpha:
+        return (
+            f"not better than what serves beyond noise on {len(serving)} held-out searches "
+            f"(MRR {challenger.mean():.4f} against {serving.mean():.4f}, p = {whole.p_value:.3f})"
+        )
+    for name, rows in guarded.items():
+        if rows.sum() < 2:
+            continue
+        part = compare.paired(challenger[rows], serving[rows], seed)
+        if part.worse:
+            return (
+                f"worse for {name} (MRR {challenger[rows].mean():.4f} against "
+                f"{serving[rows].mean():.4f} on {int(rows.sum())} held-out searches)"
+            )
+    return None

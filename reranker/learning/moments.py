@@ -1,0 +1,62 @@
+"""The behaviour state as it was at past moments: events folded again in memory, as the store does.
+
+Pure. The fold is `indexer.behaviour.state.fold`, so what training sees is what serving saw.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, state
+from indexer.behaviour.event import BehaviourEvent
+from indexer.behaviour.query_stats import QueryStats
+from indexer.behaviour.shopper_profile import ShopperProfile
+
+CHUNK_EVENTS = 20_000
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The state with all events up to `at` (seconds, inclusive) and none after."""
+
+    at: float
+    values: Mapping[str, bytes]
+
+    def shopper(self, user: str | None) -> ShopperProfile:
+        """The profile of a pseudonym; never seen where there is none."""
+        return shopper_profile.decode(
+            None if user is None else self.values.get(state.shopper_key(user))
+        )
+
+    def popularity(self, ids: Sequence[str]) -> popularity.Popularity:
+        """Counts of items as of this moment."""
+        blobs = [self.values.get(state.popularity_key(item_id)) for item_id in ids]
+        return popularity.unpack_many(blobs, self.at)
+
+    def partners(self, ids: Sequence[str]) -> list[np.ndarray]:
+        """Partner rows of items."""
+        return [copurchase.unpack(self.values.get(state.partners_key(i))) for i in ids]
+
+    def query_stats(self, query: str) -> QueryStats:
+        """Counts of a normalised search text."""
+        return query_stats.decode(self.values.get(state.query_stats_key(query)))
+
+
+def replay(events: Sequence[BehaviourEvent], at: Sequence[float]) -> Iterator[Moment]:
+    """The moments `at`, oldest first; `events` in time order.
+
+    A yielded moment reads the live dictionary: use it up before asking for the next.
+    """
+    times = np.array([e.timestamp for e in events])
+    values: dict[str, bytes] = {}
+    done = 0
+    for moment in at:
+        end = int(np.searchsorted(times, moment, side="right"))
+        while done < end:
+            chunk = events[done : min(done + CHUNK_EVENTS, end)]
+            baskets = {key: values.get(key) for key in state.basket_keys(chunk)}
+            keys = state.keys_for(chunk, baskets)
+            values.update(state.fold({key: values.get(key) for key in keys}, chunk))
+            done += len(chunk)
+        yield Moment(moment, values)

@@ -1,0 +1,167 @@
+"""The attention fusion network, readable top to bottom; torch, so nothing that serves imports it.
+
+For each candidate: tokens for query, item, shopper and each family of signals; attention over the
+tokens says how much each counts (kept for explanation); a transformer over the list lets the
+candidates see each other; heads for click, cart and purchase. All heads start at zero, so an
+untrained network adds nothing to the prior.
+
+Shapes: B lists, n candidates, h history items, W width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+HEADS = ("click", "cart", "purchase")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the network. `families` lists the signal columns of each family token."""
+
+    families: tuple[tuple[int, ...], ...]
+    signals: int
+    dims: int
+    rows: int
+    history_features: int
+    width: int = 64
+    layers: int = 2
+    attention_heads: int = 4
+    dropout: float = 0.1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one candidate: query, item, shopper, then the families."""
+        return 3 + len(self.families)
+
+
+@dataclass
+class Lists:
+    """A batch of lists; masks are True where there is something."""
+
+    signals: Tensor  # [B, n, signals]
+    query_vector: Tensor  # [B, dims]
+    item_vectors: Tensor  # [B, n, dims]
+    item_rows: Tensor  # [B, n, rows]
+    history_vectors: Tensor  # [B, h, dims]
+    history_rows: Tensor  # [B, h, rows]
+    history_features: Tensor  # [B, h, history_features]
+    item_mask: Tensor  # [B, n] bool
+    history_mask: Tensor  # [B, h] bool
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The fields in the order `FusionNetwork.forward` takes them."""
+        return (
+            self.signals,
+            self.query_vector,
+            self.item_vectors,
+            self.item_rows,
+            self.history_vectors,
+            self.history_rows,
+            self.history_features,
+            self.item_mask,
+            self.history_mask,
+        )
+
+
+class FusionNetwork(nn.Module):
+    """Residual scores of three heads, and the attention over tokens."""
+
+    signal_mean: Tensor
+    signal_scale: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.register_buffer("signal_mean", torch.zeros(config.signals))
+        self.register_buffer("signal_scale", torch.ones(config.signals))
+        self.text = nn.Linear(config.dims, width)
+        self.taste = nn.Linear(config.rows, width, bias=False)
+        self.touched = nn.Linear(config.history_features, width)
+        self.nobody = nn.Parameter(torch.zeros(1, 1, width))
+        self.family = nn.ModuleList(nn.Linear(len(c), width) for c in config.families)
+        self.token_norm = nn.LayerNorm(width)
+        self.token_gate = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        self.token_value = nn.Linear(width, width)
+        self.token_kind = nn.Parameter(torch.randn(config.tokens, width) * 0.1)
+        self.wide = nn.Sequential(
+            nn.Linear(config.signals, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+        self.blocks = nn.ModuleList(
+            ListBlock(width, config.attention_heads, config.dropout) for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.heads = nn.Linear(width, len(HEADS))
+        nn.init.zeros_(self.heads.weight)
+        nn.init.zeros_(self.heads.bias)
+
+    def forward(
+        self,
+        signals: Tensor,
+        query_vector: Tensor,
+        item_vectors: Tensor,
+        item_rows: Tensor,
+        history_vectors: Tensor,
+        history_rows: Tensor,
+        history_features: Tensor,
+        item_mask: Tensor,
+        history_mask: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Heads [B, n, 3] and attention over tokens [B, n, tokens]."""
+        scaled = (signals - self.signal_mean) / self.signal_scale  # [B, n, signals]
+        query = self.text(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
+        item = self.text(item_vectors) + self.taste(item_rows)
+        past = self.text(history_vectors) + self.taste(history_rows)
+        past = past + self.touched(history_features)
+        shopper = self.shopper(item, past, history_mask)
+        families = [layer(scaled[..., list(c)]) for layer, c in self._families()]
+        tokens = torch.stack([query, item, shopper, *families], dim=2)  # [B, n, T, W]
+        tokens = self.token_norm(tokens + self.token_kind)
+        attention = torch.softmax(self.token_gate(tokens).squeeze(-1), dim=-1)  # [B, n, T]
+        fused = (attention[..., None] * self.token_value(tokens)).sum(dim=2)  # [B, n, W]
+        state = fused + self.wide(scaled)
+        for block in self.blocks:
+            state = block(state, item_mask)
+        return self.heads(self.norm(state)), attention
+
+    def _families(self) -> list[tuple[nn.Module, tuple[int, ...]]]:
+        return list(zip(self.family, self.config.families, strict=True))
+
+    def shopper(self, item: Tensor, past: Tensor, history_mask: Tensor) -> Tensor:
+        """Target attention: what the history says when looked at from each item [B, n, W]."""
+        nobody = self.nobody.expand(past.shape[0], -1, -1)
+        keys = torch.cat([nobody, past], dim=1)  # [B, 1 + h, W]
+        mask = torch.cat([torch.ones_like(history_mask[:, :1]), history_mask], dim=1)
+        logits = item @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5  # [B, n, 1 + h]
+        weights = torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
+        return weights @ keys
+
+
+class ListBlock(nn.Module):
+    """A pre-norm transformer block over the candidates of a list; no positions."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_2 = nn.LayerNorm(width)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, state: Tensor, mask: Tensor) -> Tensor:
+        """State [B, n, W] after candidates attended to those of the mask [B, n]."""
+        batch, count, width = state.shape
+        qkv = self.qkv(self.norm_1(state)).view(batch, count, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, n, W / heads]
+        logits = query @ key.transpose(-2, -1) / (width // self.heads) ** 0.5
+        weights = torch.softmax(logits.masked_fill(~mask[:, None, None], -1e9), dim=-1)
+        mixed = (weights @ value).transpose(1, 2).reshape(batch, count, width)
+        state = state + self.dropout(self.out(mixed))
+        fed: Tensor = self.dropout(self.feed(self.norm_2(state)))
+        return state + fed

@@ -1,0 +1,27 @@
+"""Scores of many lists by an exported graph, batched; to prove that export changed nothing."""
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from reranker.learning.dataset import ListSet, batches
+from reranker.learning.export import named
+from reranker.learning.fit import SCORE_LISTS, Vectors, tensors
+
+
+def scores(
+    graph: bytes, lists: ListSet, vectors: Vectors, weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Prior plus residual, a number a row of `lists`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    wanted = {i.name for i in session.get_inputs()}
+    found = np.empty(len(lists.item), dtype=np.float32)
+    for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):
+        batch, base = tensors(lists, vectors, picked, rows)
+        feed = {name: array for name, array in named(batch).items() if name in wanted}
+        heads, _ = session.run(None, feed)
+        there = rows >= 0
+        found[rows[there]] = (base.numpy() + heads @ weights)[there]
+    return found

@@ -1,0 +1,137 @@
+"""Which cases are learned from and which are kept to measure on: split by time only; pure.
+
+    first ... moments a week apart ... cut ......... until
+              training cases           | held-out cases: state frozen at the cut
+              training cases ........................ (refit, after measuring)
+
+The gap between state and purchase is the same when training, when measuring and when serving.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from indexer.behaviour.event import BehaviourEvent
+from indexer.behaviour.popularity import DAY_SECONDS
+from reranker.learning import cases as making
+from reranker.learning.cases import Case, LoggedSearch, Sampling
+from reranker.learning.schedule import Schedule
+
+HELD_OUT_SHARE_MAX = 0.25
+WARM_UP_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Cases by use; `at` are the moments they number, `cut` one of them."""
+
+    at: list[float]
+    cut: float
+    train: list[Case]
+    held_out: list[Case]
+    late: list[Case]
+
+    @property
+    def queries(self) -> list[str]:
+        """Every distinct query, in order of first use."""
+        every = [*self.train, *self.held_out, *self.late]
+        return list(dict.fromkeys(case.query for case in every))
+
+    @property
+    def tables_at(self) -> list[int]:
+        """The moment that is the cut: the table of the measured model is of then."""
+        return [self.at.index(self.cut)]
+
+
+def plan(
+    events: Sequence[BehaviourEvent],
+    searches: Sequence[LoggedSearch],
+    titles: Mapping[str, str],
+    schedule: Schedule,
+) -> Plan | None:
+    """The plan for `events` in time order; None where they span no time to split."""
+    first, until = events[0].timestamp, events[-1].timestamp
+    span = until - first
+    held_out = min(schedule.held_out_days * DAY_SECONDS, span * HELD_OUT_SHARE_MAX)
+    cut = until - held_out
+    start = first + WARM_UP_SHARE * span
+    at = _moments(start, cut, until, schedule)
+    if held_out <= 0 or len(at) < 2:
+        return None
+    sampling = Sampling(
+        cases=schedule.cases, gap_days_max=schedule.gap_days_max, strangers=schedule.strangers
+    )
+    return Plan(
+        at=at,
+        cut=cut,
+        train=_train(events, searches, titles, at, cut, sampling, schedule),
+        held_out=_held_out(events, searches, titles, at.index(cut), cut, sampling, schedule),
+        late=_late(events, searches, titles, at, cut, until - first, sampling, schedule),
+    )
+
+
+def _moments(start: float, cut: float, until: float, schedule: Schedule) -> list[float]:
+    """Moments from `start` to `cut`, at most `moments_max`, and on with the same step."""
+    spacing = schedule.moment_spacing_days * DAY_SECONDS
+    spacing = min(spacing, max((cut - start) / 2, 1.0))
+    spacing = max(spacing, (until - start) / schedule.moments_max)
+    before = making.moments(start, cut, spacing / DAY_SECONDS)
+    after = [cut + k * spacing for k in range(1, int((until - cut) / spacing) + 1)]
+    return [*before, *(time for time in after if time < until)]
+
+
+def _train(
+    events: Sequence[BehaviourEvent],
+    searches: Sequence[LoggedSearch],
+    titles: Mapping[str, str],
+    at: Sequence[float],
+    cut: float,
+    sampling: Sampling,
+    schedule: Schedule,
+) -> list[Case]:
+    before = [e for e in events if e.timestamp <= cut]
+    early = [time for time in at if time < cut]
+    found = making.derived(before, titles, early, sampling, schedule.seed)
+    searched = [s for s in searches if s.time <= cut]
+    return _sorted([*found, *making.logged(searched, before, early)])
+
+
+def _held_out(
+    events: Sequence[BehaviourEvent],
+    searches: Sequence[LoggedSearch],
+    titles: Mapping[str, str],
+    moment: int,
+    cut: float,
+    sampling: Sampling,
+    schedule: Schedule,
+) -> list[Case]:
+    frozen = [cut]
+    fewer = replace(sampling, cases=schedule.held_out_cases, recency_half_life_days=1e6)
+    found = making.derived(events, titles, frozen, fewer, schedule.seed + 1, since=cut)
+    searched = [s for s in searches if s.time > cut]
+    found += making.logged(searched, [e for e in events if e.timestamp > cut], frozen)
+    return _sorted([replace(case, moment=moment) for case in found])
+
+
+def _late(
+    events: Sequence[BehaviourEvent],
+    searches: Sequence[LoggedSearch],
+    titles: Mapping[str, str],
+    at: Sequence[float],
+    cut: float,
+    span: float,
+    sampling: Sampling,
+    schedule: Schedule,
+) -> list[Case]:
+    """What the refit learns beside the training cases: as dense in time as those."""
+    if schedule.refit_epochs == 0:
+        return []
+    share = (events[-1].timestamp - cut) / max(span * (1 - WARM_UP_SHARE), 1.0)
+    cases = max(round(2 * share * sampling.cases), 1)
+    dense = replace(sampling, cases=cases)
+    found = making.derived(events, titles, at, dense, schedule.seed + 2, since=cut)
+    searched = [s for s in searches if s.time > cut]
+    return _sorted([*found, *making.logged(searched, events, at)])
+
+
+def _sorted(found: Sequence[Case]) -> list[Case]:
+    return sorted(found, key=lambda case: (case.moment, case.time))

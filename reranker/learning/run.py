@@ -1,0 +1,260 @@
+"""One training run from material to an artifact's parts; seeded, no server is asked but by `find`.
+
+Measured before refit: the network that the gate judges has never seen anything after the cut, nor
+have its item vectors. What is served then learns the days after the cut as well.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from indexer.behaviour.event import BehaviourEvent
+from reranker.learning import dataset, lambdamart, measure, moments, plan, taste
+from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.fit import Trained, Vectors, fit, heads_of, new_network, score
+from reranker.learning.material import QUERIES_AT_ONCE, Material
+from reranker.learning.network import FusionNetwork
+from reranker.learning.plan import Plan
+from reranker.learning.schedule import Schedule
+from reranker.signals.item_table import ItemTable
+
+REFIT_RATE = 0.3
+# Tells which part a run is in, how much of it there is, and gives a function that counts it down.
+Progress = Callable[[str, int], Callable[[int], None]]
+
+
+def silent(_part: str, _total: int) -> Callable[[int], None]:
+    """Progress that nobody looks at."""
+    return lambda _: None
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """The assembled lists of a plan."""
+
+    train: ListSet
+    held_out: ListSet
+    late: ListSet | None
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Networks and tables, as measured and as served, and the held-out lists with scores."""
+
+    measured: list[FusionNetwork]
+    measured_table: ItemTable
+    served: list[FusionNetwork]
+    served_table: ItemTable
+    trained: Trained
+    held_out: ListSet
+    scores: dict[str, NDArray[np.floating]]  # system → a score a row of the held-out lists
+    vectors: Vectors
+    log: dict[str, Any]
+
+
+def prepare(
+    material: Material, schedule: Schedule, progress: Progress = silent
+) -> tuple[Plan, World] | None:
+    """The plan and what its lists are assembled from; None where there is too little behaviour."""
+    if len(material.events) < 2:
+        return None
+    made = plan.plan(material.events, material.searches, material.titles, schedule)
+    if made is None or not made.train or not made.held_out:
+        return None
+    queries = made.queries
+    found, vectors = _found(material, queries, max(schedule.windows), progress)
+    tables, of_moment = _tables(material, made, schedule)
+    world = World(
+        goods=material.goods,
+        found=dict(zip(queries, found, strict=True)),
+        query_vectors=dict(zip(queries, vectors, strict=True)),
+        query_row={query: row for row, query in enumerate(queries)},
+        tables=tables,
+        table_of_moment=of_moment,
+    )
+    return made, world
+
+
+def learn(
+    material: Material, made: Plan, world: World, schedule: Schedule, progress: Progress = silent
+) -> Learned | None:
+    """Assemble, train, measure, refit; None where no list has a labelled candidate."""
+    torch.set_num_threads(schedule.threads)
+    lists = assembled(material.events, made, world, schedule, progress)
+    if lists is None:
+        return None
+    served_table, last = taste.learn(
+        material.events, world.goods, schedule.taste_width, schedule.seed, _frame(world)
+    )
+    vectors = _vectors(world, last)
+    trained = heads_of(lists.train, schedule.head_weights)
+    log: dict[str, Any] = {}
+    measured = _fitted(lists, vectors, schedule, trained, log, progress)
+    scores = dict(measure.static_scores(lists.held_out))
+    scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
+    if schedule.baseline:
+        told = progress("LambdaMART on the same signals", 1)
+        (scores["lambdamart"],) = lambdamart.scores(
+            lists.train, [lists.held_out], schedule.seed, schedule.threads
+        )
+        told(1)
+    return Learned(
+        measured=measured,
+        measured_table=world.tables[world.table_of_moment[made.at.index(made.cut)]],
+        served=_refitted(measured, lists, vectors, schedule, trained, progress),
+        served_table=served_table,
+        trained=trained,
+        held_out=lists.held_out,
+        scores=scores,
+        vectors=vectors,
+        log=log,
+    )
+
+
+def assembled(
+    events: Sequence[BehaviourEvent],
+    made: Plan,
+    world: World,
+    schedule: Schedule,
+    progress: Progress = silent,
+) -> Lists | None:
+    """The lists of a plan, in one replay of the events."""
+    training = Assembly(keep=schedule.keep, windows=schedule.windows, seed=schedule.seed)
+    serving = Assembly(keep=None, windows=(max(schedule.windows),), keyword_jitter=0.0)
+    jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
+    told = progress("lists", sum(len(cases) for cases, _ in jobs))
+    replayed = enumerate(moments.replay(events, made.at))
+    train, held_out, late = dataset.assemble(jobs, replayed, world, told)
+    return None if train is None or held_out is None else Lists(train, held_out, late)
+
+
+def _found(
+    material: Material, queries: Sequence[str], window: int, progress: Progress
+) -> tuple[list[Any], NDArray[np.float32]]:
+    told = progress("candidates", len(queries))
+    found, vectors = [], []
+    for first in range(0, len(queries), QUERIES_AT_ONCE):
+        batch = queries[first : first + QUERIES_AT_ONCE]
+        candidates, encoded = material.find(batch, window)
+        found += candidates
+        vectors.append(encoded)
+        told(len(batch))
+    return found, np.concatenate(vectors)
+
+
+def _tables(
+    material: Material, made: Plan, schedule: Schedule
+) -> tuple[list[ItemTable], list[int]]:
+    """Item tables over time and which one each moment reads: never one newer than itself.
+
+    All are turned towards the table of the cut, which is also the measured model's.
+    """
+    cut = made.at.index(made.cut)
+    early = np.linspace(0, cut, schedule.tables + 1).astype(int)[:-1]
+    frame: NDArray[np.float32] | None = None
+    tables: dict[int, ItemTable] = {}
+    for number in [cut, *early.tolist()]:
+        known = [e for e in material.events if e.timestamp <= made.at[number]]
+        table, vectors = taste.learn(
+            known, material.goods, schedule.taste_width, schedule.seed, frame
+        )
+        frame = vectors if frame is None else frame
+        tables[number] = table
+    numbers = sorted(tables)
+    of_moment = np.searchsorted(numbers, np.arange(len(made.at)), side="right") - 1
+    return [tables[number] for number in numbers], of_moment.tolist()
+
+
+def _frame(world: World) -> NDArray[np.float32]:
+    """Vectors of all goods by the table of the cut, the latest there is."""
+    return world.tables[-1].lookup(world.goods.hashes, world.goods.vectors)
+
+
+def _vectors(world: World, last: NDArray[np.float32]) -> Vectors:
+    goods = world.goods
+    taste_of = [table.lookup(goods.hashes, goods.vectors) for table in world.tables]
+    queries = np.stack(list(world.query_vectors.values()))
+    return Vectors(
+        text=torch.from_numpy(goods.vectors.copy()),
+        taste=torch.from_numpy(np.stack([*taste_of, last])),
+        queries=torch.from_numpy(queries),
+    )
+
+
+def _fitted(
+    lists: Lists,
+    vectors: Vectors,
+    schedule: Schedule,
+    trained: Trained,
+    log: dict[str, Any],
+    progress: Progress,
+) -> list[FusionNetwork]:
+    """Members of different seeds, each stopped where its held-out MRR is best."""
+    first = measure.wanted(lists.held_out)
+
+    def held_out(network: FusionNetwork) -> float:
+        scores = score([network], lists.held_out, vectors, trained.weights)
+        return float((1.0 / measure.ranks(scores, lists.held_out, first)).mean())
+
+    told = progress("training", schedule.members * schedule.epochs * len(lists.train))
+    members = []
+    for number in range(schedule.members):
+        seed = schedule.seed + number
+        fitted = fit(
+            new_network(lists.train, vectors, schedule, seed),
+            lists.train,
+            vectors,
+            schedule,
+            epochs=schedule.epochs,
+            learning_rate=schedule.learning_rate,
+            seed=seed,
+            trained=trained,
+            measure=held_out,
+            progress=told,
+        )
+        log[f"member_{number}"] = {
+            "epochs": fitted.epochs,
+            "loss": [round(value, 4) for value in fitted.losses],
+            "held_out_mrr": [round(value, 4) for value in fitted.held_out],
+        }
+        members.append(fitted.network)
+    return members
+
+
+def _refitted(
+    measured: Sequence[FusionNetwork],
+    lists: Lists,
+    vectors: Vectors,
+    schedule: Schedule,
+    trained: Trained,
+    progress: Progress,
+) -> list[FusionNetwork]:
+    """Copies of the measured networks that have also learned the days after the cut."""
+    copies = [_copy(network) for network in measured]
+    if lists.late is None or schedule.refit_epochs == 0:
+        return copies
+    every = dataset.joined(lists.train, lists.late)
+    told = progress("refit", len(copies) * schedule.refit_epochs * len(every))
+    for number, network in enumerate(copies):
+        fit(
+            network,
+            every,
+            vectors,
+            schedule,
+            epochs=schedule.refit_epochs,
+            learning_rate=REFIT_RATE * schedule.learning_rate,
+            seed=schedule.seed + 100 + number,
+            trained=trained,
+            progress=told,
+        )
+    return copies
+
+
+def _copy(network: FusionNetwork) -> FusionNetwork:
+    copy = FusionNetwork(network.config)
+    copy.load_state_dict(network.state_dict())
+    return copy

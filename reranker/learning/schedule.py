@@ -1,0 +1,84 @@
+"""How a training run goes: every choice in one place, and the quality that the run promises."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from indexer.errors import InvalidConfig
+
+
+class Schedule(BaseModel):
+    """One training run. The defaults are the full schedule; `quick` is for a first look."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "full"
+    seed: int = 7
+    # Lists
+    cases: int = Field(16_000, ge=1, description="Derived training lists.")
+    held_out_cases: int = Field(1500, ge=1, description="Derived lists to measure on.")
+    held_out_days: float = Field(35.0, gt=0, description="The last days, kept to measure on.")
+    gap_days_max: float = Field(35.0, ge=0, description="How stale the state may be.")
+    moment_spacing_days: float = Field(7.0, gt=0)
+    moments_max: int = Field(24, ge=2)
+    tables: int = Field(4, ge=1, description="Behavioural item tables over time.")
+    strangers: float = Field(0.1, ge=0, le=1)
+    windows: tuple[int, ...] = (100, 300)
+    keep: int = Field(64, ge=8, description="Candidates of one training list.")
+    # Network
+    width: int = Field(64, ge=8)
+    layers: int = Field(2, ge=1)
+    attention_heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    taste_width: int = Field(48, ge=2)
+    members: int = Field(1, ge=1, le=8, description="Seeds averaged in one graph.")
+    # Optimisation
+    loss: Literal["softmax_cross_entropy", "lambda_loss", "neural_ndcg"] = "softmax_cross_entropy"
+    head_weights: dict[str, float] = {"click": 0.2, "cart": 0.3, "purchase": 1.0}
+    epochs: int = Field(6, ge=1)
+    patience: int = Field(2, ge=1, description="Epochs without a better held-out MRR.")
+    batch_lists: int = Field(32, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    refit_epochs: int = Field(1, ge=0, description="Epochs over all lists after measuring.")
+    threads: int = Field(2, ge=1)
+    baseline: bool = Field(True, description="Also train LambdaMART on the same signals.")
+    int8: bool = True
+    # Gate
+    alpha: float = Field(0.05, gt=0, lt=1, description="Level of the paired test of promotion.")
+    expected_metrics: dict[str, float] = {}
+
+
+QUICK = {
+    "name": "quick",
+    "cases": 5000,
+    "held_out_cases": 600,
+    "moments_max": 12,
+    "tables": 2,
+    "epochs": 3,
+    "keep": 48,
+    "baseline": False,
+}
+SCHEDULES: dict[str, dict[str, Any]] = {"full": {}, "quick": QUICK}
+
+
+def read(path: Path | None, name: str = "full") -> Schedule:
+    """The schedule of a YAML or JSON file over a named one; raises InvalidConfig."""
+    said: Any = {}
+    if path is not None:
+        try:
+            said = yaml.safe_load(path.read_text("utf-8")) or {}
+        except (OSError, UnicodeError, yaml.YAMLError) as error:
+            raise InvalidConfig(f"{path} cannot be read as YAML or JSON: {error}") from None
+        if not isinstance(said, dict):
+            raise InvalidConfig(f"{path} must hold an object of settings, like `epochs: 3`")
+    base = str(said.pop("schedule", name))
+    if base not in SCHEDULES:
+        raise InvalidConfig(f"no schedule is called {base!r}: write one of {', '.join(SCHEDULES)}")
+    try:
+        return Schedule.model_validate({**SCHEDULES[base], **said})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InvalidConfig(f"{path or 'schedule'}: {'; '.join(lines)}") from None
