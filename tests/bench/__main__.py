@@ -1,0 +1,223 @@
+"""`make bench`: in one run, latency and throughput of the bare node and of the sidecar.
+
+Kinds of requests take turns in short blocks, so that whatever else the machine does meets all of
+them alike. Prints a table and writes tests/bench/latest.json.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from elasticsearch import Elasticsearch
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import catalogue, shots
+from tests.bench.load import Generator
+from tests.bench.shots import Bench, Question
+
+LATEST = Path(__file__).with_name("latest.json")
+HITWEAVE = Path(sys.executable).with_name("hitweave")
+INDEX = "bench"
+BLOCK = 40
+console = Console()
+
+
+def main() -> None:
+    """Measure, print, write."""
+    args = arguments()
+    home = str(Path(args.home).resolve())
+    started_here = not is_up(home)
+    if started_here:
+        hitweave(home, "up", "--detach")
+    try:
+        report = measure(args, home)
+    finally:
+        if started_here:
+            hitweave(home, "down")
+    LATEST.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    show(report)
+
+
+def arguments() -> argparse.Namespace:
+    """What to measure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--home", default=os.environ.get("HITWEAVE_HOME", ".hitweave"))
+    parser.add_argument(
+        "--index", default=INDEX, help="an index that is there, or the one to build"
+    )
+    parser.add_argument("--items", type=int, default=100_000, help="products, where it is built")
+    parser.add_argument("--window", type=int, default=100)
+    parser.add_argument("--size", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=10, help=f"blocks of {BLOCK} of each kind")
+    parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--concurrency", default="1,8")
+    parser.add_argument("--seed", type=int, default=7)
+    return parser.parse_args()
+
+
+def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
+    """The whole report."""
+    addresses = json.loads((Path(home) / "stack.json").read_text("utf-8"))
+    with Elasticsearch(addresses["elasticsearch_url"], request_timeout=120) as es:
+        if not es.indices.exists(index=args.index):
+            build(home, args.index, args.items, args.seed)
+        es.indices.refresh(index=args.index)
+        facts = about(es, args.index)
+        titles = some_titles(es, args.index)
+    bench = Bench(
+        es_url=addresses["elasticsearch_url"],
+        sidecar_url=addresses["sidecar_url"],
+        index=args.index,
+        window=args.window,
+        size=args.size,
+        field="embedding",
+        num_candidates=100,
+    )
+    asked = shots.questions(bench, titles, users(), args.questions, args.seed)
+    every = shots.kinds(bench, asked, fresh_questions(titles, args.seed))
+    results = {
+        str(concurrency): run(every, concurrency, args.rounds)
+        for concurrency in map(int, args.concurrency.split(","))
+    }
+    return {
+        **facts,
+        "window": args.window,
+        "size": args.size,
+        "requests_of_each_kind": args.rounds * BLOCK,
+        "load": "own process, http.client, one kept-alive connection a thread, same machine",
+        "concurrency": results,
+    }
+
+
+def run(every: dict[str, Any], concurrency: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Blocks of each kind in turn; the first round of each warms up and is not counted."""
+    generator = Generator()
+    latencies: dict[str, list[float]] = {name: [] for name in every}
+    seconds = dict.fromkeys(every, 0.0)
+    numbers = {name: itertools.count() for name in every}
+    for turn in range(rounds + 1):
+        for name, shot in every.items():
+            block = [shot(next(numbers[name])) for _ in range(BLOCK)]
+            found, whole = generator.run(block, concurrency)
+            if turn:
+                latencies[name] += found
+                seconds[name] += whole
+    generator.close()
+    return {name: figures(latencies[name], seconds[name]) for name in every}
+
+
+def figures(latencies: list[float], seconds: float) -> dict[str, float]:
+    """Percentiles in milliseconds and requests a second."""
+    cuts = statistics.quantiles(latencies, n=100, method="inclusive")
+    found = {f"p{cut}_ms": round(cuts[cut - 1] * 1000, 2) for cut in (50, 95, 99)}
+    return found | {"requests_per_second": round(len(latencies) / seconds, 1)}
+
+
+def build(home: str, index: str, items: int, seed: int) -> None:
+    """Index, behaviour and model, all through the commands that a shop would use."""
+    folder = Path(home) / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    feed = catalogue.write(folder / "products.jsonl", catalogue.recombined(items, seed))
+    events = catalogue.write(
+        folder / "purchases.ndjson", catalogue.recombined_purchases(index, items)
+    )
+    hitweave(home, "create", index)
+    hitweave(home, "catalogue", index, str(feed))
+    hitweave(home, "events", str(events))
+    hitweave(home, "train", index, "--quick")
+
+
+def about(es: Elasticsearch, index: str) -> dict[str, Any]:
+    """Machine, versions, size of the index."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": f"{os.cpu_count()} x {cpu}",
+        "load_average_before": [round(load, 2) for load in os.getloadavg()],
+        "python": platform.python_version(),
+        "elasticsearch": es.info()["version"]["number"],
+        "index": index,
+        "items": es.count(index=index)["count"],
+        "segments": len(es.cat.segments(index=index, format="json").body),
+    }
+
+
+def some_titles(es: Elasticsearch, index: str, count: int = 5000) -> list[str]:
+    """Titles of the index to make searches of."""
+    found = es.search(index=index, query={"match_all": {}}, size=count, source=["title"])
+    return [hit["_source"]["title"] for hit in found["hits"]["hits"]]
+
+
+def users() -> list[str]:
+    """Shoppers with purchases in the sample."""
+    found = {event["user_id"] for event in catalogue.recombined_purchases("x", 1)}
+    return sorted(found)
+
+
+def fresh_questions(titles: list[str], seed: int) -> Any:
+    """Words in combinations that nobody asked before, without a vector."""
+    chance = random.Random(seed + 1)  # noqa: S311 - repeatable, not secret
+    words = sorted({word for title in titles for word in title.split()})
+    numbers = itertools.count()
+
+    def fresh() -> Question:
+        text = f"{chance.choice(words)} {chance.choice(words)} {chance.choice(words)}"
+        return Question(text, [], f"nobody-{next(numbers)}")
+
+    return fresh
+
+
+def is_up(home: str) -> bool:
+    """Whether this home's stack answers."""
+    done = subprocess.run([str(HITWEAVE), "--home", home, "status"], capture_output=True)
+    return done.returncode == 0
+
+
+def hitweave(home: str, *args: str) -> None:
+    """Run one command on the stack; its output goes to ours."""
+    console.print(f"[bold]$ hitweave {' '.join(args)}[/bold]")
+    subprocess.run([str(HITWEAVE), "--home", home, *args], check=True)
+
+
+def show(report: dict[str, Any]) -> None:
+    """The figures as tables, and what they come to."""
+    console.print(
+        f"{report['items']:,} items in {report['segments']} segments, window {report['window']}, "
+        f"{report['size']} hits; {report['machine']}, load {report['load_average_before']}"
+    )
+    for concurrency, kinds in report["concurrency"].items():
+        table = Table(title=f"concurrency {concurrency}", title_justify="left")
+        table.add_column("request")
+        for name in ("p50_ms", "p95_ms", "p99_ms", "requests_per_second"):
+            table.add_column(name, justify="right")
+        for name, figure in kinds.items():
+            table.add_row(name, *(f"{value:g}" for value in figure.values()))
+        console.print(table)
+        for fused, bare in (
+            ("fused", "bare query + knn"),
+            ("fused, ids only", "bare query + knn, ids only"),
+            ("fused, words never asked before", "bare query + knn"),
+        ):
+            ratio = kinds[fused]["p50_ms"] / kinds[bare]["p50_ms"]
+            console.print(f"{fused} / {bare}: {ratio:.2f} at p50")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,451 @@
+"""Searches through the real sidecar: any client's body, answered as Elasticsearch would."""
+
+import http.client
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+
+from tests.conftest import Stack
+
+LAMPS = 260
+MATCH = {"match": {"title": "lamp"}}
+
+
+def products() -> Iterator[dict[str, Any]]:
+    """Lamps enough for many pages, a few other things, some sold out."""
+    for number in range(LAMPS):
+        yield {
+            "id": f"lamp-{number}",
+            "title": f"Desk lamp model {number}",
+            "description": "Warm light for a table" if number % 2 else "Cold light for a shelf",
+            "brand": "acme" if number % 3 else "zeta",
+            "price": 10 + number,
+            "available": number % 10 != 0,
+        }
+    for number, title in enumerate(
+        ["Wireless earphones", "Bluetooth headphones", "Running shoes", "Steel water bottle"]
+    ):
+        yield {"id": f"other-{number}", "title": title, "brand": "omni", "price": 5.0}
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A catalogue that came in through the workers."""
+    index = f"t{uuid.uuid4().hex[:12]}"
+    file = tmp_path_factory.mktemp("shop") / "products.jsonl"
+    file.write_text("\n".join(json.dumps(product) for product in products()), encoding="utf-8")
+    stack.run("create", index)
+    report = stack.run_json("catalogue", index, str(file))
+    assert report["embedded"] == LAMPS + 4, report
+    return index
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[Elasticsearch]:
+    """The ordinary client, pointed at the sidecar."""
+    with Elasticsearch(stack.sidecar_url, request_timeout=30) as client:
+        yield client
+
+
+def own(mode: str, **options: Any) -> dict[str, Any]:
+    """`ext` of a search that leaves no trace."""
+    ubi = {name: options.pop(name) for name in ("query_id", "user_query") if name in options}
+    return {"hitweave": {"mode": mode, "record": False, **options}, "ubi": ubi}
+
+
+def ids(answer: Any) -> list[str]:
+    return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+
+def raw(
+    stack: Stack, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], Any]:
+    """One request without a client in between."""
+    parts = urlsplit(stack.sidecar_url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+    data = body if isinstance(body, str | None) else json.dumps(body)
+    connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    found = {name.lower(): value for name, value in answer.getheaders()}
+    return (
+        answer.status,
+        found,
+        json.loads(content) if content[:1] in b"{[" and content else content,
+    )
+
+
+@pytest.mark.parametrize("mode", ["fused", "rrf", "knn", "bm25"])
+def test_every_mode_answers_in_elasticsearchs_shape(
+    gateway: Elasticsearch, shop: str, mode: str
+) -> None:
+    answer = gateway.search(index=shop, query=MATCH, size=7, ext=own(mode)).body
+    assert answer["timed_out"] is False
+    assert answer["_shards"]["failed"] == 0
+    assert len(answer["hits"]["hits"]) == 7
+    assert answer["hits"]["max_score"] == answer["hits"]["hits"][0]["_score"]
+    scores = [hit["_score"] for hit in answer["hits"]["hits"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(hit["_source"]["title"] for hit in answer["hits"]["hits"])
+    assert answer["hitweave"]["degraded"] is None
+    assert set(answer["hitweave"]["took"]) == {"elasticsearch", "fusion", "total"}
+    assert answer["ext"]["ubi"]["query_id"]
+
+
+def test_a_search_that_says_nothing_of_us_is_fused(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.search(index=shop, query=MATCH)
+    assert answer["hitweave"]["window"] > 100
+
+
+def test_words_that_no_document_has_are_found_by_meaning(gateway: Elasticsearch, shop: str) -> None:
+    query = {"match": {"title": "earbuds"}}
+    assert gateway.search(index=shop, query=query, ext=own("bm25"))["hits"]["total"]["value"] == 0
+    found = ids(gateway.search(index=shop, query=query, ext=own("fused")))
+    assert set(found[:2]) == {"other-0", "other-1"}
+
+
+def test_a_nonsense_query_finds_nothing(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.search(index=shop, query={"match": {"title": "qxzv"}}, ext=own("fused"))
+    assert (answer["hits"]["total"]["value"], ids(answer)) == (0, [])
+    assert answer["hits"]["max_score"] is None
+
+
+def test_bm25_is_the_clients_own_order(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    body = {"query": {"match": {"description": "warm table"}}, "size": 30}
+    asked, wanted = (
+        gateway.search(index=shop, **body, ext=own("bm25")),
+        es.search(index=shop, **body),
+    )
+    assert asked["hits"] == wanted["hits"]
+
+
+def test_off_is_the_nodes_own_answer(gateway: Elasticsearch, es: Elasticsearch, shop: str) -> None:
+    body = {
+        "query": {"bool": {"must": MATCH, "filter": {"range": {"price": {"gt": 40}}}}},
+        "aggs": {"brands": {"terms": {"field": "brand"}}},
+        "highlight": {"fields": {"title": {}}},
+        "size": 5,
+    }
+    asked = gateway.search(index=shop, **body, ext=own("off")).body
+    wanted = es.search(index=shop, **body).body
+    assert asked | {"took": 0} == wanted | {"took": 0}
+
+
+def test_filters_hold_for_what_the_vectors_find(gateway: Elasticsearch, shop: str) -> None:
+    query = {
+        "bool": {
+            "must": {"match": {"title": "headphones lamp"}},
+            "filter": [{"term": {"brand": "omni"}}, {"range": {"price": {"lt": 100}}}],
+        }
+    }
+    answer = gateway.search(index=shop, query=query, size=100, ext=own("fused"))
+    assert ids(answer)
+    assert {hit["_source"]["brand"] for hit in answer["hits"]["hits"]} == {"omni"}
+
+
+def test_post_filter_narrows_hits_and_total_but_not_facets(
+    gateway: Elasticsearch, shop: str
+) -> None:
+    answer = gateway.search(
+        index=shop,
+        query=MATCH,
+        post_filter={"term": {"brand": "zeta"}},
+        aggs={"brands": {"terms": {"field": "brand"}}},
+        size=100,
+        ext=own("fused"),
+    )
+    assert {hit["_source"]["brand"] for hit in answer["hits"]["hits"]} == {"zeta"}
+    counts = {b["key"]: b["doc_count"] for b in answer["aggregations"]["brands"]["buckets"]}
+    assert counts["zeta"] == answer["hits"]["total"]["value"] == 87
+    assert counts["acme"] == 173
+
+
+def test_total_and_facets_describe_the_whole_match_set_whatever_the_page(
+    gateway: Elasticsearch, shop: str
+) -> None:
+    aggs = {"brands": {"terms": {"field": "brand"}}}
+    seen = []
+    for size in (1, 10, 50):
+        answer = gateway.search(index=shop, query=MATCH, aggs=aggs, size=size, ext=own("fused"))
+        buckets = answer["aggregations"]["brands"]["buckets"]
+        seen.append((answer["hits"]["total"], buckets))
+        assert sum(b["doc_count"] for b in buckets) == answer["hits"]["total"]["value"]
+    assert seen[0] == seen[1] == seen[2]
+    assert seen[0][0]["value"] >= LAMPS
+
+
+def test_what_is_shown_of_a_hit_is_what_was_asked_for(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.search(
+        index=shop,
+        query={"match": {"title": {"query": "lamp", "_name": "in_title"}}},
+        source=["price"],
+        fields=["brand"],
+        highlight={"fields": {"title": {}}},
+        size=3,
+        ext=own("fused"),
+    )
+    for hit in answer["hits"]["hits"]:
+        assert list(hit["_source"]) == ["price"]
+        assert hit["fields"]["brand"]
+        assert "<em>lamp</em>" in hit["highlight"]["title"][0]
+        assert hit["matched_queries"] == ["in_title"]
+
+
+def test_nothing_of_the_document_comes_where_nothing_is_asked_for(
+    gateway: Elasticsearch, shop: str
+) -> None:
+    answer = gateway.search(index=shop, query=MATCH, source=False, size=3, ext=own("fused"))
+    for hit in answer["hits"]["hits"]:
+        assert set(hit) == {"_index", "_id", "_score"}
+
+
+def test_collapsing_shows_the_best_of_each_group(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.search(
+        index=shop, query=MATCH, collapse={"field": "brand"}, size=10, ext=own("fused")
+    )
+    brands = [hit["_source"]["brand"] for hit in answer["hits"]["hits"]]
+    assert sorted(brands) == sorted(set(brands))
+    assert {"acme", "zeta"} <= set(brands)
+
+
+def test_a_minimum_score_is_that_of_the_clients_own_query(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    query = {"match": {"description": "warm table"}}
+    floor = es.search(index=shop, query=query, size=1)["hits"]["max_score"] - 0.01
+    wanted = es.search(index=shop, query=query, min_score=floor, size=300)
+    answer = gateway.search(index=shop, query=query, min_score=floor, size=300, ext=own("fused"))
+    assert answer["hits"]["total"] == wanted["hits"]["total"]
+    assert set(ids(answer)) <= set(ids(wanted))
+
+
+@pytest.mark.parametrize("mode", ["fused", "rrf", "knn"])
+def test_what_sold_out_ranks_last_unless_asked_for(
+    gateway: Elasticsearch, shop: str, mode: str
+) -> None:
+    answer = gateway.search(index=shop, query=MATCH, size=60, ext=own(mode, rank_window_size=300))
+    available = [hit["_source"]["available"] for hit in answer["hits"]["hits"]]
+    assert all(available)
+    query = {"bool": {"must": MATCH, "filter": {"term": {"available": False}}}}
+    asked_for = gateway.search(index=shop, query=query, size=60, ext=own(mode))
+    assert len(ids(asked_for)) == LAMPS // 10
+
+
+@pytest.mark.parametrize("query_id", [None, "q-pages"])
+def test_pages_repeat_nothing_skip_nothing_and_agree_on_the_total(
+    gateway: Elasticsearch, shop: str, query_id: str | None
+) -> None:
+    ext = own("fused", **({"query_id": query_id} if query_id else {}))
+    seen: list[str] = []
+    totals = set()
+    for start in range(0, 300, 30):
+        answer = gateway.search(
+            index=shop, query=MATCH, from_=start, size=30, source=False, ext=ext
+        )
+        seen += ids(answer)
+        totals.add(answer["hits"]["total"]["value"])
+    assert len(seen) == len(set(seen))
+    assert totals == {len(seen)}
+    assert {f"lamp-{number}" for number in range(LAMPS)} <= set(seen)
+
+
+def test_pages_stay_while_the_catalogue_changes(
+    stack: Stack, gateway: Elasticsearch, es: Elasticsearch, shop: str, tmp_path: Path
+) -> None:
+    ext = own("fused", query_id="q-changing")
+    query = {"match": {"title": "desk"}}
+
+    def page(start: int) -> Any:
+        return gateway.search(index=shop, query=query, from_=start, size=50, source=False, ext=ext)
+
+    first = ids(page(0)) + ids(page(50))
+    new = tmp_path / "new.jsonl"
+    new.write_text(json.dumps({"id": "new", "title": "Desk desk desk"}), encoding="utf-8")
+    stack.run("catalogue", shop, str(new))
+    try:
+        assert ids(page(0)) + ids(page(50)) == first
+        rest = [name for start in range(100, 300, 50) for name in ids(page(start))]
+        assert not set(rest) & set(first)
+        assert "new" in ids(gateway.search(index=shop, query=query, size=50, ext=own("fused")))
+    finally:
+        new.write_text(json.dumps({"id": "new", "deleted": True}), encoding="utf-8")
+        stack.run("catalogue", shop, str(new))
+
+
+def test_a_page_before_its_first_page_is_still_a_page(gateway: Elasticsearch, shop: str) -> None:
+    ext = own("fused", query_id=uuid.uuid4().hex)
+    third = ids(gateway.search(index=shop, query=MATCH, from_=20, size=10, ext=ext))
+    first = ids(gateway.search(index=shop, query=MATCH, from_=0, size=20, ext=ext))
+    assert len(third) == 10
+    assert not set(third) & set(first)
+
+
+def test_errors_are_elasticsearchs_own(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    broken = {"bool": {"must": [MATCH, {"no_such_query": {}}]}}
+    with pytest.raises(BadRequestError) as wanted:
+        es.search(index=shop, query=broken)
+    with pytest.raises(BadRequestError) as asked:
+        gateway.search(index=shop, query=broken, ext=own("fused"))
+    assert asked.value.error == wanted.value.error
+    with pytest.raises(NotFoundError) as absent:
+        gateway.search(index="no-such-index", query=MATCH)
+    assert absent.value.error == "index_not_found_exception"
+
+
+def test_what_hitweave_cannot_do_is_an_error_in_elasticsearchs_shape(
+    gateway: Elasticsearch, shop: str
+) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        gateway.search(index=shop, query=MATCH, ext=own("best"))
+    assert refused.value.error == "illegal_argument_exception"
+    assert "mode" in str(refused.value.body)
+
+
+def test_a_multi_search_answers_each_by_itself(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.msearch(
+        searches=[
+            {"index": shop},
+            {"query": MATCH, "size": 2, "ext": own("fused")},
+            {"index": shop},
+            {"query": {"match_all": {}}, "size": 1, "sort": ["price"]},
+            {"index": "no-such-index"},
+            {"query": MATCH},
+            {"index": shop},
+            {"query": MATCH, "ext": {"hitweave": {"mode": "best"}}},
+        ]
+    )
+    fused, sorted_, absent, wrong = answer["responses"]
+    assert (fused["status"], len(fused["hits"]["hits"])) == (200, 2)
+    assert "hitweave" in fused
+    assert sorted_["hits"]["hits"][0]["_source"]["price"] == 5.0
+    assert (absent["status"], absent["error"]["type"]) == (404, "index_not_found_exception")
+    assert wrong["status"] == 400
+
+
+def test_headers_and_forms_are_those_of_elasticsearch(stack: Stack, shop: str) -> None:
+    vendor = "application/vnd.elasticsearch+json; compatible-with=9"
+    status, headers, answer = raw(
+        stack,
+        "POST",
+        f"/{shop}/_search?filter_path=hits.hits._id,hits.total&rest_total_hits_as_int=true",
+        {"query": MATCH, "size": 1},
+        {"X-Opaque-Id": "me", "Accept": vendor, "Content-Type": vendor},
+    )
+    assert status == 200
+    assert headers["x-elastic-product"] == "Elasticsearch"
+    assert headers["x-opaque-id"] == "me"
+    assert headers["content-type"] == "application/vnd.elasticsearch+json;compatible-with=9"
+    assert set(answer) == {"hits"}
+    assert isinstance(answer["hits"]["total"], int)
+
+
+def test_a_search_in_the_url_is_ranked_too(stack: Stack, shop: str) -> None:
+    status, _, answer = raw(stack, "GET", f"/{shop}/_search?q=title:lamp&size=3&_source=false")
+    assert status == 200
+    assert len(answer["hits"]["hits"]) == 3
+    assert answer["hitweave"]["window"] > 3
+
+
+def test_explanations_add_up_to_the_score(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.search(index=shop, query=MATCH, size=20, ext=own("fused", explain=True))
+    for hit in answer["hits"]["hits"]:
+        explained = hit["_explanation"]
+        assert explained["value"] == hit["_score"]
+        parts = sum(detail["value"] for detail in explained["details"])
+        assert parts == pytest.approx(hit["_score"], abs=1e-4)
+
+
+def test_other_read_routes_pass_through_and_writes_do_not(
+    stack: Stack, gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    assert gateway.count(index=shop).body == es.count(index=shop).body
+    assert gateway.get(index=shop, id="lamp-1").body == es.get(index=shop, id="lamp-1").body
+    assert gateway.indices.get_mapping(index=shop).body == es.indices.get_mapping(index=shop).body
+    assert gateway.info().body == es.info().body
+    scrolled = gateway.search(index=shop, query=MATCH, scroll="1m", size=2)
+    assert len(gateway.scroll(scroll_id=scrolled["_scroll_id"])["hits"]["hits"]) == 2
+    gateway.clear_scroll(scroll_id=scrolled["_scroll_id"])
+    for method, path in (("PUT", f"/{shop}/_doc/x"), ("DELETE", f"/{shop}"), ("POST", "/_reindex")):
+        status, _, answer = raw(stack, method, path, {})
+        assert (status, answer["error"]["type"]) == (403, "security_exception")
+    assert es.count(index=shop)["count"] == LAMPS + 4
+
+
+def test_embed_gives_the_vectors_that_the_index_was_made_with(
+    stack: Stack, gateway: Elasticsearch, shop: str
+) -> None:
+    status, _, answer = raw(
+        stack, "POST", "/embed", {"index": shop, "texts": ["earbuds", "lamp"], "as": "query"}
+    )
+    assert status == 200
+    assert len(answer["vectors"]) == 2
+    knn = {"field": "embedding", "query_vector": answer["vectors"][0], "k": 2}
+    found = gateway.search(index=shop, knn=knn, size=2)
+    assert set(ids(found)) == {"other-0", "other-1"}
+    status, _, answer = raw(stack, "POST", "/embed", {"index": "none", "texts": []})
+    assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception")
+
+
+def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: str) -> None:
+    candidates = [{"id": "other-2", "bm25": 1.0}, {"id": "other-0"}, {"id": "lamp-1", "bm25": 0.5}]
+    body = {"index": shop, "query": "earphones", "candidates": candidates, "explain": True}
+    status, _, answer = raw(stack, "POST", "/rerank", body)
+    assert status == 200
+    assert {item["id"] for item in answer["items"]} == {"other-2", "other-0", "lamp-1"}
+    scores = [item["score"] for item in answer["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert answer["items"][0]["explanation"]["value"] == scores[0]
+    status, _, answer = raw(stack, "POST", "/rerank", body | {"size": 1})
+    assert len(answer["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        [],
+        {"candidates": []},
+        {"query": "x"},
+        {"query": "x", "candidates": [{"bm25": 1}]},
+        {"query": "x", "candidates": [{"id": "a"}, {"id": "a"}]},
+        {"query": "x", "candidates": [{"id": "a", "bm25": "high"}]},
+        {"query": "x", "candidates": [], "index": "no-such-index"},
+    ],
+)
+def test_a_wrong_rerank_is_refused_with_what_is_wrong(stack: Stack, shop: str, body: Any) -> None:
+    status, _, answer = raw(stack, "POST", "/rerank", body)
+    assert status == 400
+    assert answer["error"]["reason"]
+
+
+def test_health_and_metrics_tell_of_the_whole_sidecar(
+    stack: Stack, gateway: Elasticsearch, shop: str
+) -> None:
+    assert raw(stack, "GET", "/health/live")[0] == 200
+    status, _, ready = raw(stack, "GET", "/health/ready")
+    assert (status, ready["status"]) == (200, "ready")
+    assert shop in ready["indices"]
+    gateway.search(index=shop, query=MATCH, ext=own("fused"))
+    status, _, metrics = raw(stack, "GET", "/metrics")
+    assert status == 200
+    assert b'hitweave_searches_total{degraded="no",mode="fused"}' in metrics
+
+
+def test_a_terminal_shows_hits_as_a_table(stack: Stack, shop: str) -> None:
+    shown = stack.run("search", shop, "earbuds", "--size", "3", "--explain").stdout
+    assert "Wireless earphones" in shown
+    assert "prior" in shown
+    failed = stack.run("search", "no-such-index", "lamp", check=False)
+    assert failed.returncode == 2
+    assert "no-such-index" in failed.stderr
