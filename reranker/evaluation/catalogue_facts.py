@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
 from indexer.behaviour.journal_index import EVENTS
-from indexer.catalogue import card
+from indexer.catalogue import card, card_store
 from reranker.evaluation.variety import Behaviour
 
 CARDS_AT_ONCE = 1000
@@ -27,7 +27,7 @@ def vectors(
     """The vectors of the items that have a card."""
     found: dict[str, NDArray[np.float32]] = {}
     for some in _chunks(ids, CARDS_AT_ONCE):
-        blobs: Any = valkey.mget([f"hw:{index}:card:{item}" for item in some])
+        blobs: Any = valkey.mget([card_store.key(index, item) for item in some])
         found |= _decoded(some, blobs)
     return found
 
