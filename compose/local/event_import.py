@@ -22,8 +22,9 @@ from indexer.catalogue import rejected
 from indexer.catalogue.tally import Rejection
 from indexer.errors import AskedWrongly, StackFailed
 
+JOB_PREFIX = "events-"
 CHUNKS_UNDER_WAY_MAX = 2
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.02
 STALL_SECONDS = 20.0
 
 Line = tuple[int, bytes]

@@ -86,7 +86,7 @@ class Pins:
 
 
 def key_of(call: Call) -> str:
-    """Where the order of this search is kept."""
+    """Where the order of this search is kept; by shopper, so that a person can be erased."""
     request, generation = call.request, call.generation
     deciding = {name: part for name, part in request.body.items() if name not in SHOWN_ONLY}
     options = request.options
@@ -98,7 +98,7 @@ def key_of(call: Call) -> str:
     ]
     canonical = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     digest = hashlib.blake2b(canonical, digest_size=12).hexdigest()
-    return f"hw:{generation.index}:page:{digest}"
+    return f"hw:{generation.index}:page:{call.shopper or ''}:{digest}"
 
 
 def encode(pin: Pin) -> bytes:

@@ -7,7 +7,7 @@ import uuid
 import click
 import orjson
 
-from compose.local.event_import import EventImport
+from compose.local.event_import import JOB_PREFIX, EventImport
 from compose.local.job_bar import job_bar
 from indexer import connections, settings
 from indexer.behaviour import applications, intake
@@ -56,7 +56,7 @@ def _import(index: str | None) -> EventImport:
     there = applications.read(es)
     if index is not None and index not in there.named:
         raise UnknownIndex(f"there is no index {index!r}: make it with `hitweave create {index}`")
-    job = uuid.uuid4().hex[:12]
+    job = JOB_PREFIX + uuid.uuid4().hex[:12]
     key = known.pseudonym_key.get_secret_value()
     return EventImport(
         valkey=valkey,
