@@ -75,15 +75,16 @@ def put(
         pipe.execute()
 
 
-def drop(valkey: redis.Redis, index: str, gone: Mapping[str, int]) -> None:
+def drop(valkey: redis.Redis, index: str, gone: Mapping[str, int], *, staged: bool = False) -> None:
     """Remove the cards of deleted items given as id → version, each unless a newer one is there."""
     if not gone:
         return
     script = valkey.register_script(_DROP)
     with valkey.pipeline(transaction=False) as pipe:
         for item_id, version in gone.items():
-            script([key(index, item_id)], [version / 1000], client=pipe)
-        pipe.incr(revision_key(index))
+            script([key(index, item_id, staged=staged)], [version / 1000], client=pipe)
+        if not staged:
+            pipe.incr(revision_key(index))
         pipe.execute()
 
 

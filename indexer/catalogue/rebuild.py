@@ -124,6 +124,8 @@ class Move:
                 for grave in graves
             ]
             write(self.es, operations, retry_seconds_max=DELETE_RETRY_SECONDS)
+            gone = {grave["id"]: grave["version"] for grave in graves}
+            card_store.drop(self.valkey, self.source.index, gone, staged=True)
 
     def _remember(self) -> None:
         """Note in the stamp of the target what a way back needs."""

@@ -21,7 +21,8 @@ from indexer.errors import ElasticsearchUnavailable, StackFailed, WriteFailed
 WRITE = "indexer.tasks.write_chunk"
 UNDER_WAY_MAX = 48
 POLL_SECONDS = 0.03
-STALL_SECONDS = 4.0
+STALL_SECONDS = 2.0  # between looks at who listens, while nothing moves
+NOBODY_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +112,32 @@ class Submission:
         return bool(progress.finished)
 
     def _check_stall(self) -> None:
-        """Raise when nobody works on the queues, or Elasticsearch has been away for too long."""
+        """Raise when nobody works on the queues, or Elasticsearch has been away, for too long."""
         now = time.monotonic()
         if now - max(self._moved_at, self._asked_at) < STALL_SECONDS:
             return
-        waiting_to_embed = self.job.progress(list(self.under_way)).waiting_to_embed
-        needed = {"embed"} if waiting_to_embed else set()
-        if waiting_to_embed < len(self.under_way):
-            needed |= {sent.queue for sent in self.under_way.values()}
-        missing = needed - inbox.listening(tuple(needed))
-        if missing:
+        missing = self._needed_queues() - inbox.listening(inbox.QUEUES)
+        self._asked_at = time.monotonic()
+        # A worker that ended in the middle of a job is expected back; one that never was is not.
+        patience = self.give_up_seconds if self.counts != Counts() else NOBODY_SECONDS
+        if missing and self._asked_at - self._moved_at > patience:
             raise StackFailed(
                 f"no worker takes work from the queue {' and '.join(sorted(missing))}: start one "
                 "(`hitweave up`, or `hitweave worker`); the lines that were sent wait for it"
             )
-        if now - self._moved_at > self.give_up_seconds and not self.es.ping():
+        if self._asked_at - self._moved_at > self.give_up_seconds and not self.es.ping():
             raise ElasticsearchUnavailable(
                 "Elasticsearch does not answer: the lines that were sent are written when it is "
                 f"back (job {self.job.id})"
             )
-        self._asked_at = time.monotonic()
+
+    def _needed_queues(self) -> set[str]:
+        """Queues on which chunks wait."""
+        waiting_to_embed = self.job.progress(list(self.under_way)).waiting_to_embed
+        needed = {"embed"} if waiting_to_embed else set()
+        if waiting_to_embed < len(self.under_way):
+            needed |= {sent.queue for sent in self.under_way.values()}
+        return needed
 
 
 @dataclass(slots=True)
