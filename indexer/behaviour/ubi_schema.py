@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+NO_TIME = "must be ISO 8601 text or epoch milliseconds"
 HIT_IDS_MAX = 10_000
 # Smaller numbers are seconds: as milliseconds they would lie before March 1973.
 EPOCH_MS_MIN = 1e11
@@ -38,7 +39,7 @@ def _seconds(value: Any) -> float | None:
         number = float(value)
         number = number / 1000.0 if number >= EPOCH_MS_MIN else number
     else:
-        raise ValueError("must be ISO 8601 text or epoch milliseconds")
+        raise ValueError(NO_TIME)
     if not math.isfinite(number) or not 0 <= number < 253_402_300_800:
         raise ValueError("must lie between the years 1970 and 9999")
     return number
@@ -46,7 +47,10 @@ def _seconds(value: Any) -> float | None:
 
 @lru_cache(maxsize=10_000)  # the lines of one order share their time
 def _seconds_of_iso(text: str) -> float:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(NO_TIME) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
