@@ -15,7 +15,7 @@ import redis
 from reranker.evaluation import catalogue_facts, experiment, variety
 from reranker.evaluation.experiment import Experiment, Measured, Questions
 from reranker.evaluation.judgements import Cases, Judgements
-from reranker.evaluation.replay import Answer, Sidecar
+from reranker.evaluation.replay import Answer, Sidecar, degraded_reasons
 
 CUT = variety.CUT
 Unseen = (redis.RedisError, elastic_transport.TransportError, elasticsearch.ApiError)
@@ -59,6 +59,9 @@ class Measurement:
             mode: self.sidecar.replay(questions.searches, mode, partial(on_answer, mode))
             for mode in self.modes
         }
+        for mode, got in answers.items():
+            for reason, count in degraded_reasons(got).items():
+                self.notes.append(f"{mode}: {count} of {len(got)} answers degraded ({reason})")
         varied = self._variety(answers, items, until)
         measured = {
             mode: Measured(got, questions.values(got), varied[mode])
@@ -88,7 +91,7 @@ class Measurement:
         }
         try:
             met = catalogue_facts.behaviour(self.servers.es, self.index, shown, until)
-            for mode, each in lists.items():
+            for mode, each in lists.items() if met.total else ():
                 found[mode][f"novelty@{CUT}"] = variety.novelty(each, met, items)
         except Unseen as error:
             self.notes.append(f"no novelty: Elasticsearch: {type(error).__name__}")

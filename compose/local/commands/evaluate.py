@@ -24,6 +24,7 @@ SIGNIFICANT = 0.05
 OPTIONS = (
     click.option("--judgements", type=FILE, help="CSV or TSV: query, docid, rating."),
     click.option("--cases", type=FILE, help="JSONL: user_id, queries, target, bought_before."),
+    click.option("--sha256", help="Refuse a file of another digest."),
     click.option("--modes", default=",".join(MODES), show_default=True, help="What to compare."),
     click.option("--run", "run_file", type=FILE, help="Write TREC runs: FILE with the mode in."),
     click.option(
@@ -68,6 +69,8 @@ def command(index: str, **asked: Any) -> None:
     whole = (
         read_judgements(asked["judgements"]) if asked["judgements"] else read_cases(asked["cases"])
     )
+    if asked["sha256"] and whole.digest != asked["sha256"].lower():
+        raise AskedWrongly(f"{whole.name} has the SHA-256 {whole.digest}: it is another file")
     source = whole.part(asked["part"], asked["limit"])
     console = Console(stderr=True, highlight=False)
     measured, notes = measure(index, source, asked, console)
@@ -77,7 +80,9 @@ def command(index: str, **asked: Any) -> None:
         runs.write(asked["run_file"], measured)
     result = {"index": index, "source": source.name, "sha256": source.digest, **measured.result()}
     if asked["report"]:
-        report.write(asked["report"], measured, {**result, "command": command_line()})
+        report.write(
+            asked["report"], measured, {**result, "command": command_line(), "notes": notes}
+        )
     for table in tables(result, measured.questions.main_metric):
         console.print(table)
     click.echo(orjson.dumps(result).decode())

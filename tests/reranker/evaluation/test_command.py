@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,11 @@ def test_a_limit_and_several_fields_are_passed_on(shop: ScriptedSidecar, judged:
     assert shop.requests[-1]["query"]["multi_match"]["fields"] == ["title", "brand"]
 
 
-def test_degraded_answers_are_counted(shop: ScriptedSidecar, judged: str) -> None:
+def test_degraded_answers_are_counted_and_said(shop: ScriptedSidecar, judged: str) -> None:
     shop.degraded = "no_model"
-    said = last_json(run("shop", "--judgements", judged, "--modes", "fused"))
+    result = run("shop", "--judgements", judged, "--modes", "fused")
+    assert "fused: 2 of 2 answers degraded (no_model)" in result.stderr
+    said = last_json(result)
     assert said["modes"]["fused"]["degraded"] == 2
     assert said["modes"]["fused"]["degraded_reasons"] == {"no_model": 2}
 
@@ -158,6 +161,17 @@ def test_exactly_one_kind_of_file_is_asked_for(words: tuple[str, ...]) -> None:
     result = run("shop", *words)
     assert result.exit_code == 2
     assert "--judgements" in result.stderr
+
+
+def test_a_changed_file_is_refused_where_its_digest_is_given(
+    shop: ScriptedSidecar, judged: str
+) -> None:
+    digest = hashlib.sha256(Path(judged).read_bytes()).hexdigest()
+    words = ("shop", "--judgements", judged, "--modes", "fused", "--sha256", digest)
+    assert last_json(run(*words))["sha256"] == digest
+    Path(judged).write_text("query,docid,rating\nbag,x,3\n")
+    with pytest.raises(AskedWrongly, match="it is another file"):
+        run(*words)
 
 
 def test_an_unknown_mode_is_refused(shop: ScriptedSidecar, judged: str) -> None:

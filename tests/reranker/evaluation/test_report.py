@@ -31,7 +31,7 @@ def built() -> tuple[Experiment, dict[str, Any]]:
         "sha256": "5ha",
         "command": "hitweave evaluate",
     }
-    return found, {**said, **found.result()}
+    return found, {**said, "notes": ["no novelty"], **found.result()}
 
 
 class Tags(HTMLParser):
@@ -77,6 +77,7 @@ def test_the_markdown_has_digest_command_numbers_and_turned_queries(tmp_path: Pa
     text = (tmp_path / "r" / "report.md").read_text(encoding="utf-8")
     assert "SHA-256 `5ha`" in text
     assert "`hitweave evaluate`" in text
+    assert "- Note: no novelty\n" in text
     mean = result["modes"]["fused"]["ndcg@10"]
     assert f"| fused | {mean:.4f} |" in text
     wins, losses = text.split("Largest wins:")[1].split("Largest losses:")
