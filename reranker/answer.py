@@ -144,8 +144,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         context=given.context,
     )
     fused = _fused_in_time(process, asked, deadline)
-    can_be_had = scoring.available(process.memory, asked.index, asked.candidates.ids, asked.dims)
-    ordered = order.by_score(fused.scores, available=can_be_had)
+    ordered = order.by_score(fused.scores, available=_available(process, asked, fused))
     return Reranked(ordered, fused, no_vector or no_memory or no_shopper or fused.degraded)
 
 
@@ -244,9 +243,15 @@ def _in_order(
     """The final order. Rules and diversity go here, between the scores and what sold out."""
     can_be_had = None
     if not call.request.unavailable_asked_for and asked.who is not None:
-        ids = asked.candidates.ids
-        can_be_had = scoring.available(process.memory, asked.index, ids, asked.dims)
+        can_be_had = _available(process, asked, fused)
     return order.by_score(fused.scores, available=can_be_had, groups=groups)
+
+
+def _available(process: Process, asked: Asked, fused: Fused) -> NDArray[np.bool_] | None:
+    """Which candidates can be had; the fusion looked at it, ranks alone did not."""
+    if fused.available is not None:
+        return fused.available
+    return scoring.available(process.memory, asked.index, asked.candidates.ids, asked.dims)
 
 
 def _pinned(process: Process, call: Call, key: str) -> Pin | None:

@@ -4,7 +4,7 @@ Reading is split in two, so that Valkey works while the query is encoded and Ela
 searches: `ask` before, `Known` after.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,6 @@ from indexer.behaviour import (
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
-from indexer.errors import ValkeyUnavailable
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading
@@ -82,7 +81,7 @@ def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: fl
     ids = shopper.ids(min(len(shopper), HISTORY_MAX))
     if not ids:
         return Known(now=now, shopper=shopper, query_stats=stats)
-    cards, rows = memory.history(index, ids, [state.partners_key(name) for name in ids])
+    cards, rows = memory.history(index, ids)
     return Known(
         now=now,
         shopper=shopper,
@@ -92,23 +91,49 @@ def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: fl
     )
 
 
-def situation(
-    memory: Memory, asked: Asked, candidates: Candidates, item_table: ItemTable | None
-) -> Situation:
-    """Everything the signals are computed from; raises ValkeyUnavailable."""
-    who = asked.who
-    if who is None:
-        raise ValkeyUnavailable("what is known of the shopper could not be read")
-    cards, counts = memory.items(asked.index, candidates.ids)
-    records, present = card.unpack_many(cards, asked.dims)
+@dataclass(frozen=True, slots=True, eq=False)
+class Items:
+    """What is remembered of candidates: cards [n], which are there [n], popularity as stored."""
+
+    cards: NDArray[Any]
+    present: NDArray[np.bool_]
+    counts: Sequence[bytes | None]
+
+    @property
+    def available(self) -> NDArray[np.bool_]:
+        """Which items can be had; those without a card are taken to be [n]."""
+        can_be_had: NDArray[np.bool_] = (self.cards["available"] != 0) | ~self.present
+        return can_be_had
+
+    def take(self, rows: NDArray[np.intp]) -> "Items":
+        """The items at `rows`, in that order."""
+        counts = [self.counts[row] for row in rows.tolist()]
+        return Items(self.cards[rows], self.present[rows], counts)
+
+
+def items(memory: Memory, index: str, ids: Sequence[str], dims: int) -> Items:
+    """What is remembered of items; raises ValkeyUnavailable."""
+    cards, counts = memory.items(index, ids)
+    records, present = card.unpack_many(cards, dims)
     if not present.all():
         metrics.CARDS_MISSING.inc(int((~present).sum()))
+    return Items(records, present, counts)
+
+
+def situation(
+    asked: Asked,
+    who: Known,
+    candidates: Candidates,
+    remembered: Items,
+    item_table: ItemTable | None,
+) -> Situation:
+    """Everything the signals are computed from."""
     return Situation(
         candidates=candidates,
         query_vector=asked.vector,
-        cards=records,
-        cards_present=present,
-        popularity=popularity.unpack_many(counts, who.now),
+        cards=remembered.cards,
+        cards_present=remembered.present,
+        popularity=popularity.unpack_many(remembered.counts, who.now),
         now=who.now,
         query=asked.text,
         shopper=who.shopper,

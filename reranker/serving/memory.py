@@ -37,7 +37,7 @@ class Memory:
         self._lines = Lines(client)
         self._clock = clock
         self._rests_until = 0.0
-        self._kept = {BEHAVIOUR: _Kept(entries_max), CARDS: _Kept(entries_max)}
+        self._kept = {kind: _Kept(kind, entries_max) for kind in ("card", "pop", "co")}
 
     def ask(self, index: str, suffixes: Sequence[str]) -> "Reading":
         """Send for values and the index's revisions; `Reading.finish` waits for them."""
@@ -68,25 +68,23 @@ class Memory:
 
     def items(self, index: str, ids: Sequence[str]) -> tuple[Blobs, Blobs]:
         """Card and popularity of each item, None where absent, in one round trip at the most."""
-        cards = self._kept[CARDS].look_up(index, [f"card:{name}" for name in ids])
-        counts = self._kept[BEHAVIOUR].look_up(index, [f"pop:{name}" for name in ids])
+        cards = self._kept["card"].look_up(index, ids)
+        counts = self._kept["pop"].look_up(index, ids)
         self._complete(index, cards, counts)
         return cards.values, counts.values
 
     def cards(self, index: str, ids: Sequence[str]) -> Blobs:
         """The card of each item, None where absent."""
-        cards = self._kept[CARDS].look_up(index, [f"card:{name}" for name in ids])
+        cards = self._kept["card"].look_up(index, ids)
         self._complete(index, cards)
         return cards.values
 
-    def history(
-        self, index: str, ids: Sequence[str], partners: Sequence[str]
-    ) -> tuple[Blobs, Blobs]:
-        """The cards of a shopper's items, and the values of behaviour keys `partners`."""
-        cards = self._kept[CARDS].look_up(index, [f"card:{name}" for name in ids])
-        rows = self._kept[BEHAVIOUR].look_up(index, partners)
-        self._complete(index, cards, rows)
-        return cards.values, rows.values
+    def history(self, index: str, ids: Sequence[str]) -> tuple[Blobs, Blobs]:
+        """Card and partners of each item of a shopper's history."""
+        cards = self._kept["card"].look_up(index, ids)
+        partners = self._kept["co"].look_up(index, ids)
+        self._complete(index, cards, partners)
+        return cards.values, partners.values
 
     def _complete(self, index: str, *looked_up: "_LookUp") -> None:
         missing = [suffix for part in looked_up for suffix in part.missing()]
@@ -97,8 +95,9 @@ class Memory:
 
     def revised(self, index: str, behaviour: bytes | None, cards: bytes | None) -> None:
         """Drop what was kept under other revisions of this index."""
-        self._kept[BEHAVIOUR].revise(index, behaviour)
-        self._kept[CARDS].revise(index, cards)
+        self._kept["card"].revise(index, cards)
+        self._kept["pop"].revise(index, behaviour)
+        self._kept["co"].revise(index, behaviour)
 
     def _read(self, index: str, suffixes: Sequence[str]) -> Blobs:
         return cast(Blobs, self._command("MGET", *[f"hw:{index}:{name}" for name in suffixes]))
@@ -146,12 +145,13 @@ class Reading:
 
 
 class _Kept:
-    """Values of one kind by index, all of one revision; full means empty again.
+    """Values of one kind by index and item, all of one revision; full means empty again.
 
     Without a revision nobody would say when a value changes, so nothing is kept.
     """
 
-    def __init__(self, entries_max: int) -> None:
+    def __init__(self, kind: str, entries_max: int) -> None:
+        self._kind = kind
         self._entries_max = entries_max
         self._values: dict[str, tuple[bytes | None, dict[str, bytes | None]]] = {}
 
@@ -160,9 +160,12 @@ class _Kept:
         if kept is None or kept[0] != revision or len(kept[1]) > self._entries_max:
             self._values[index] = (revision, {})
 
-    def look_up(self, index: str, suffixes: Sequence[str]) -> "_LookUp":
+    def look_up(self, index: str, ids: Sequence[str]) -> "_LookUp":
         revision, values = self._values.get(index, (None, {}))
-        return _LookUp(suffixes, values if revision is not None else {})
+        return _LookUp(self._kind, ids, values if revision is not None else {})
+
+
+_MISSING: Any = object()
 
 
 class _LookUp:
@@ -172,22 +175,23 @@ class _LookUp:
     is no longer used and the value is not kept.
     """
 
-    def __init__(self, suffixes: Sequence[str], kept: dict[str, bytes | None]) -> None:
-        self._suffixes = suffixes
+    def __init__(self, kind: str, ids: Sequence[str], kept: dict[str, bytes | None]) -> None:
+        self._kind = kind
+        self._ids = ids
         self._kept = kept
-        self.values: Blobs = []
-        self._gaps: list[int] = []
-        for row, suffix in enumerate(suffixes):
-            try:
-                self.values.append(kept[suffix])
-            except KeyError:
-                self.values.append(None)
-                self._gaps.append(row)
+        get = kept.get
+        self.values: Blobs = [get(name, _MISSING) for name in ids]
 
     def missing(self) -> list[str]:
-        return [self._suffixes[row] for row in self._gaps]
+        if _MISSING not in self.values:
+            return []
+        return [
+            f"{self._kind}:{name}"
+            for name, value in zip(self._ids, self.values, strict=True)
+            if value is _MISSING
+        ]
 
     def fill(self, read: Iterator[bytes | None]) -> None:
-        for row in self._gaps:
-            value = next(read)
-            self.values[row] = self._kept[self._suffixes[row]] = value
+        for row, (name, value) in enumerate(zip(self._ids, self.values, strict=True)):
+            if value is _MISSING:
+                self.values[row] = self._kept[name] = next(read)

@@ -6,7 +6,7 @@ together put first; the others follow in that order.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from reranker.retrieval.candidates import Candidates
 from reranker.serving import knowledge
 from reranker.serving.knowledge import Asked
 from reranker.serving.memory import Memory
-from reranker.serving.models import Models
+from reranker.serving.models import Loaded, Models
 from reranker.signals.build import ModelInput, assemble
 
 Scores = NDArray[np.float32]
@@ -29,9 +29,13 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
-    """Scores [n] of all candidates; `rows` [m] are those that the model saw, as it saw them."""
+    """Scores [n] of all candidates; `rows` [m] are those that the model saw, as it saw them.
+
+    `available` [n] says which can be had, None where that was not looked at.
+    """
 
     scores: Scores
+    available: NDArray[np.bool_] | None = None
     model: str | None = None
     degraded: str | None = None
     rows: NDArray[np.intp] | None = None
@@ -45,33 +49,42 @@ def fused(memory: Memory, models: Models, asked: Asked) -> Fused:
     """The model's scores, else the prior's."""
     candidates = asked.candidates
     both = baseline.rrf(candidates)
-    rows = np.argsort(-both, kind="stable")[: asked.window]
-    looked_at = candidates if len(rows) == len(candidates) else candidates.take(rows)
-    if len(looked_at) == len(candidates):
-        rows = np.arange(len(candidates))
     loaded = models.serving(asked.index)
+    if asked.who is None:
+        return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
     try:
-        situation = knowledge.situation(
-            memory, asked, looked_at, loaded.item_table if loaded else None
-        )
+        remembered = knowledge.items(memory, asked.index, candidates.ids, asked.dims)
     except ValkeyUnavailable:
-        return Fused(_placed(both, rows, prior_of_legs(looked_at)), degraded="valkey_unavailable")
-    inputs = assemble(situation)
+        return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
+    rows = np.arange(len(candidates))
+    looked_at, seen = candidates, remembered
+    if len(candidates) > asked.window:
+        rows = np.argsort(-both, kind="stable")[: asked.window]
+        looked_at, seen = candidates.take(rows), remembered.take(rows)
+    table = loaded.item_table if loaded else None
+    inputs = assemble(knowledge.situation(asked, asked.who, looked_at, seen, table))
+    found = _by_model(models, asked.index, loaded, inputs)
+    scores = found.scores
+    return replace(
+        found, scores=_placed(both, rows, scores), rows=rows, available=remembered.available
+    )
+
+
+def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelInput) -> Fused:
+    """Scores [m] of the inputs' candidates."""
     if loaded is None:
-        why = "model_unavailable" if models.is_broken(asked.index) else None
-        scores = baseline.prior(inputs["signals"])
-        return Fused(_placed(both, rows, scores), None, why, rows, inputs)
+        why = "model_unavailable" if models.is_broken(index) else None
+        return Fused(baseline.prior(inputs["signals"]), degraded=why, inputs=inputs)
     try:
         scored = loaded.scorer.score(inputs)
     except Exception as error:  # noqa: BLE001 - whatever the runtime says, the prior is there
-        log("scoring").error("model_failed", index=asked.index, error=type(error).__name__)
+        log("scoring").error("model_failed", index=index, error=type(error).__name__)
         scores = baseline.prior(inputs["signals"])
-        return Fused(_placed(both, rows, scores), None, "model_failed", rows, inputs)
+        return Fused(scores, degraded="model_failed", inputs=inputs)
     manifest = loaded.scorer.artifact.manifest
     return Fused(
-        scores=_placed(both, rows, scored.scores),
+        scores=scored.scores,
         model=loaded.version,
-        rows=rows,
         inputs=inputs,
         scored=scored,
         prior_weights=PriorWeights(**manifest.prior_weights),

@@ -1,0 +1,302 @@
+"""Degraded beats down: each part taken away in turn, the reason in the answer."""
+
+import dataclasses
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from elasticsearch import Elasticsearch, helpers
+from flask.testing import FlaskClient
+
+from indexer import settings as server_settings
+from indexer.catalogue import card, card_store, generation
+from indexer.catalogue.generation import Generation
+from indexer.catalogue.mapping import IndexConfig
+from indexer.embedding.encoder import open_encoder
+from indexer.embedding.recipe import Recipe
+from indexer.errors import EncoderUnavailable
+from reranker.app import create_app
+from reranker.retrieval.node import Nodes
+from reranker.serving.memory import Memory
+from reranker.serving.models import Loaded, Models
+from reranker.serving.pins import Pins
+from reranker.serving.process import Process, open_process
+from reranker.serving.recorder import Recorder
+from reranker.settings import Settings
+from tests.conftest import Stack, free_port
+
+DIMS = 32
+TITLES = {
+    "lamp-a": "red desk lamp",
+    "lamp-b": "blue desk lamp",
+    "lamp-c": "green floor lamp",
+    "mug": "red mug",
+}
+QUERY = {"match": {"title": "desk lamp"}}
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> Iterator[Generation]:
+    """A small index of the test encoder, with cards."""
+    with Elasticsearch(stack.es_url) as es, redis.Redis.from_url(stack.valkey_url) as valkey:
+        name = f"answer-{time.time_ns():x}"
+        config = IndexConfig(encoder=f"hashed:{DIMS}", similarity_floor=-1.0)
+        made = generation.create(es, name, config)
+        vectors = open_encoder(made.recipe).encode(list(TITLES.values()), role="passage")
+        helpers.bulk(es, documents(made, vectors), refresh=True)
+        cards = {
+            item: (1, card.pack(title=title, vector=vector, available=item != "lamp-a"))
+            for (item, title), vector in zip(TITLES.items(), vectors, strict=True)
+        }
+        card_store.put(valkey, name, cards)
+        yield made
+        es.indices.delete(index=made.concrete)
+
+
+def documents(made: Generation, vectors: Any) -> Iterator[dict[str, Any]]:
+    for (item, title), vector in zip(TITLES.items(), vectors, strict=True):
+        source = {"title": title, "embedding": vector.tolist(), "hitweave": {"id": item}}
+        yield {"_index": made.concrete, "_id": item, "_source": source}
+
+
+@pytest.fixture
+def process(stack: Stack, tmp_path: Path) -> Iterator[Process]:
+    """A sidecar's parts in this process, on the stack's servers."""
+    opened = open_process(
+        server_settings.load().model_copy(update={"models": tmp_path / "models"}),
+        Settings(deadline_ms=20_000, model_poll_seconds=0.05),
+    )
+    yield opened
+    opened.close()
+
+
+def client(process: Process, **parts: Any) -> FlaskClient:
+    return create_app(dataclasses.replace(process, **parts)).test_client()
+
+
+def search(asked: FlaskClient, shop: Generation, mode: str = "fused", **body: Any) -> Any:
+    ext = {"hitweave": {"mode": mode, "record": body.pop("record", False)}}
+    sent = {"query": QUERY, "ext": ext, **body}
+    answer = asked.post(f"/{shop.index}/_search", json=sent)
+    return answer.status_code, answer.get_json()
+
+
+def ids(answer: Any) -> list[str]:
+    return [hit["_id"] for hit in answer["hits"]["hits"]]
+
+
+def nowhere() -> redis.Redis:
+    """A Valkey that is not there."""
+    return redis.Redis(port=free_port(), socket_connect_timeout=0.2)
+
+
+class NoEncoder:
+    """Query vectors of an encoder that this machine does not have."""
+
+    def of(self, text: str, recipe: Recipe) -> Any:
+        raise EncoderUnavailable("the model is not here")
+
+
+class Fails:
+    """A scorer whose runtime breaks."""
+
+    def score(self, model_input: Any) -> Any:
+        raise RuntimeError("no memory left")
+
+
+class OneModel(Models):
+    """A registry with one model."""
+
+    def serving(self, index: str) -> Loaded | None:
+        return Loaded("v1", Fails(), None)  # type: ignore[arg-type]
+
+
+def test_with_all_parts_there_nothing_is_degraded(process: Process, shop: Generation) -> None:
+    status, answer = search(client(process), shop)
+    assert (status, answer["hitweave"]["degraded"]) == (200, None)
+    # lamp-a and lamp-b match best, and lamp-a is sold out.
+    assert ids(answer)[0] == "lamp-b"
+    assert ids(answer)[-1] == "lamp-a"
+    assert answer["hits"]["total"]["value"] == len(TITLES)
+
+
+def test_without_valkey_the_legs_alone_decide(process: Process, shop: Generation) -> None:
+    away = Memory(nowhere(), entries_max=10)
+    asked = client(process, memory=away, pins=Pins(away, ttl_seconds=5))
+    for _ in range(2):
+        status, answer = search(asked, shop)
+        assert (status, answer["hitweave"]["degraded"]) == (200, "valkey_unavailable")
+        assert set(ids(answer)[:2]) == {"lamp-a", "lamp-b"}
+
+
+def test_without_an_encoder_the_keywords_find(process: Process, shop: Generation) -> None:
+    status, answer = search(client(process, vectors=NoEncoder()), shop)
+    assert (status, answer["hitweave"]["degraded"]) == (200, "encoder_unavailable")
+    assert set(ids(answer)) == {"lamp-a", "lamp-b", "lamp-c"}
+    status, answer = search(client(process, vectors=NoEncoder()), shop, mode="knn")
+    assert (status, answer["hitweave"]["degraded"]) == (200, "encoder_unavailable")
+    assert "lamp-b" in ids(answer)
+
+
+def test_a_model_that_breaks_leaves_the_prior(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    _, wanted = search(client(process), shop)
+    broken = OneModel(tmp_path, poll_seconds=60)
+    status, answer = search(client(process, models=broken), shop)
+    assert (status, answer["hitweave"]["degraded"]) == (200, "model_failed")
+    assert ids(answer) == ids(wanted)
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_and_named(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models" / shop.index
+    (folder / "v1").mkdir(parents=True)
+    (folder / "v1" / "manifest.json").write_text("{}")
+    (folder / "current").write_text("v1")
+    process.models.look()
+    status, answer = search(client(process), shop)
+    assert (status, answer["hitweave"]["degraded"]) == (200, "model_unavailable")
+    assert answer["hitweave"]["model"] is None
+    (folder / "current").unlink()
+    process.models.look()
+    assert search(client(process), shop)[1]["hitweave"]["degraded"] is None
+
+
+class SlowProxy:
+    """Hands bytes on to the node, its answers late."""
+
+    def __init__(self, url: str, delay_seconds: float) -> None:
+        host, _, port = url.removeprefix("http://").partition(":")
+        self._to = (host, int(port))
+        self._delay_seconds = delay_seconds
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._to)
+            threading.Thread(target=_copy, args=(near, far, 0.0), daemon=True).start()
+            late = self._delay_seconds
+            threading.Thread(target=_copy, args=(far, near, late), daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def _copy(source: socket.socket, sink: socket.socket, delay_seconds: float) -> None:
+    try:
+        while read := source.recv(65536):
+            time.sleep(delay_seconds)
+            sink.sendall(read)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def test_a_node_that_answers_late_is_waited_for_without_ranking(
+    stack: Stack, process: Process, shop: Generation
+) -> None:
+    proxy = SlowProxy(stack.es_url, delay_seconds=0.5)
+    slow = Nodes(server_settings.load().model_copy(update={"elasticsearch_url": proxy.url}))
+    hurried = process.settings.model_copy(update={"deadline_ms": 200})
+    search(client(process), shop)  # the generation is known
+    status, answer = search(client(process, nodes=slow, settings=hurried), shop)
+    proxy.close()
+    assert (status, answer["hitweave"]["degraded"]) == (200, "deadline")
+    with Elasticsearch(stack.es_url) as es:
+        assert ids(answer) == ids(es.search(index=shop.index, query=QUERY))
+
+
+def test_without_elasticsearch_the_error_has_its_shape(process: Process, shop: Generation) -> None:
+    search(client(process), shop)
+    url = f"http://127.0.0.1:{free_port()}"
+    away = Nodes(server_settings.load().model_copy(update={"elasticsearch_url": url}))
+    status, answer = search(client(process, nodes=away), shop)
+    assert (status, answer["status"]) == (503, 503)
+    assert answer["error"]["type"] == "no_node_available_exception"
+    assert url in answer["error"]["reason"]
+
+
+def test_documents_that_somebody_else_wrote_are_found_too(
+    process: Process, es: Elasticsearch, shop: Generation
+) -> None:
+    source = {"title": "desk lamp desk lamp", "embedding": [1.0] + [0.0] * (DIMS - 1)}
+    es.index(index=f"{shop.index}-write", id="foreign", document=source, refresh=True)
+    try:
+        for _ in range(2):
+            status, answer = search(client(process), shop)
+            assert status == 200
+            assert "foreign" in ids(answer)
+    finally:
+        es.delete(index=f"{shop.index}-write", id="foreign", refresh=True)
+
+
+def test_a_search_is_recorded_with_the_ids_it_showed(process: Process, shop: Generation) -> None:
+    taken: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
+    recorder = Recorder(lambda *batch: taken.append(batch), queue_max=10, batch_max=10)
+    asked = client(process, recorder=recorder)
+    _, silent = search(asked, shop, record=False)
+    _, answer = search(asked, shop, record=True, size=2)
+    recorder.close()
+    ((index, documents),) = taken
+    assert index == shop.index
+    assert [d["query_id"] for d in documents] == [answer["ext"]["ubi"]["query_id"]]
+    assert documents[0]["query_response_hit_ids"] == ids(answer)
+    assert documents[0]["user_query"] == "desk lamp"
+    assert silent["ext"]["ubi"]["query_id"] != answer["ext"]["ubi"]["query_id"]
+
+
+def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:
+    from reranker.serving import metrics
+
+    def refuse(index: str, batch: Sequence[Mapping[str, Any]]) -> None:
+        raise ConnectionError("the broker is away")
+
+    def dropped(reason: str) -> float:
+        return metrics.RECORDS_DROPPED.labels(reason)._value.get()  # type: ignore[no-any-return]
+
+    full, failed = dropped("queue_full"), dropped("inbox_failed")
+    recorder = Recorder(refuse, queue_max=2, batch_max=10)
+    for _ in range(3):
+        recorder.record(shop.index, {"query_id": "q"})
+    recorder.close()
+    assert dropped("queue_full") == full + 1
+    assert dropped("inbox_failed") == failed + 2
+
+
+def test_alias_and_generation_name_are_the_same_index(process: Process, shop: Generation) -> None:
+    asked = client(process)
+    one = asked.post(f"/{shop.index}/_search", json={"query": QUERY}).get_json()
+    other = asked.post(f"/{shop.concrete}/_search", json={"query": QUERY}).get_json()
+    assert ids(one) == ids(other)
+
+
+def test_filters_of_an_alias_hold(process: Process, es: Elasticsearch, shop: Generation) -> None:
+    only_mugs = f"{shop.index}-mugs"
+    es.indices.put_alias(index=shop.concrete, name=only_mugs, filter={"match": {"title": "mug"}})
+    answer = client(process).post(f"/{only_mugs}/_search", json={"query": QUERY}).get_json()
+    assert ids(answer) == ["mug"]
+
+
+def test_nothing_is_answered_with_a_page_of_html(process: Process) -> None:
+    asked = client(process)
+    for answer in (
+        asked.post("/rerank", data=b"\xff"),
+        asked.put("/x/_doc/1", json={}),
+        asked.get("/health/nothing/here"),
+        asked.post("/embed", json=[]),
+    ):
+        assert answer.status_code >= 400
+        assert answer.get_json()["error"]["reason"]
