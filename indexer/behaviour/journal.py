@@ -37,6 +37,8 @@ BULK_BYTES_MAX = 8_000_000
 KEEP_ALIVE = "2m"
 CONFLICT = 409
 BUSY = (429, 503)
+BACK_OFF_TIMES = 5
+BACK_OFF_SECONDS_FIRST, BACK_OFF_SECONDS_MAX = 0.2, 3.0
 
 
 @dataclass
@@ -122,9 +124,9 @@ def _create_all(
         chunk_size=len(rows) or 1,
         max_chunk_bytes=BULK_BYTES_MAX,
         raise_on_error=False,
-        max_retries=6,
-        initial_backoff=0.2,
-        max_backoff=5.0,
+        max_retries=BACK_OFF_TIMES,
+        initial_backoff=BACK_OFF_SECONDS_FIRST,
+        max_backoff=BACK_OFF_SECONDS_MAX,
         retry_on_status=BUSY,
         filter_path="items.create._id,items.create.status,items.create.error",
     )

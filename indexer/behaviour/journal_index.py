@@ -14,7 +14,10 @@ from indexer.errors import IncompatibleIndex
 EVENTS = "ubi_events"
 QUERIES = "ubi_queries"
 INDICES = (EVENTS, QUERIES)
+# Fields that are not UBI's: another type of theirs is a clash.
+OWN = ("event_id", "hitweave")
 
+ADVICE = "reindex it under another name first"
 _NAME = {"type": "keyword", "ignore_above": 256}
 _TEXT = {"type": "keyword", "ignore_above": 2000}
 _FREE = {"type": "flattened", "ignore_above": 1024}
@@ -98,13 +101,14 @@ def _create_or_adopt(es: Elasticsearch, index: str) -> None:
 def _adopt(es: Elasticsearch, index: str, stamp: dict[str, Any]) -> None:
     there = es.indices.get_mapping(index=index).popitem()[1]["mappings"]
     known = there.get("properties", {})
-    missing = {name: it for name, it in MAPPINGS[index].items() if name not in known}
+    ours = {name: it for name, it in MAPPINGS[index].items() if name not in known or name in OWN}
     try:
+        if known.get("timestamp", _DATE)["type"] != _DATE["type"]:
+            raise IncompatibleIndex(f"{index} exists with a timestamp that is no date: {ADVICE}")
         es.indices.put_mapping(
-            index=index, meta={**there.get("_meta", {}), **stamp}, properties=missing
+            index=index, meta={**there.get("_meta", {}), **stamp}, properties=ours
         )
     except BadRequestError as error:
         raise IncompatibleIndex(
-            f"{index} exists with a mapping that cannot hold UBI events ({error}): "
-            "reindex it under another name first"
+            f"{index} exists with a mapping that cannot hold UBI events ({error}): {ADVICE}"
         ) from error
