@@ -71,7 +71,7 @@ def text_to_embed(product: Product, chars_max: int) -> str:
         product.description or "",
         ", ".join(plain),
     )
-    return ". ".join(part for part in parts if part)[:chars_max]
+    return ". ".join(part.rstrip(". ") for part in parts if part)[:chars_max]
 
 
 def source_of(product: Product, config: IndexConfig) -> dict[str, Any]:

@@ -2,22 +2,22 @@
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import pytest
 import redis
-from click.testing import CliRunner
 from elasticsearch import Elasticsearch
 
 from compose.local.commands.catalogue import command as catalogue
-from compose.local.commands.create import command as create
 from indexer.catalogue import card, card_store
 from indexer.embedding.encoder import open_encoder
 from tests.conftest import Stack
+from tests.flows import commands
+from tests.flows.commands import counts, created, run, sent
 
 DIMS = 64
 Feed = Callable[..., Path]
@@ -27,9 +27,7 @@ MUG: dict[str, Any] = {"id": "1", "title": "Red mug", "price": 3.5, "brand": "Ac
 @pytest.fixture
 def index(stack: Stack, index_name: str, tmp_path: Path) -> str:
     """An index of the small encoder."""
-    config = tmp_path / "index.yaml"
-    config.write_text(f"encoder: hashed:{DIMS}\n")
-    run(create, index_name, "--config", str(config))
+    created(index_name, "--config", commands.config(tmp_path, f"encoder: hashed:{DIMS}"))
     return index_name
 
 
@@ -37,30 +35,7 @@ def index(stack: Stack, index_name: str, tmp_path: Path) -> str:
 def feed(tmp_path: Path) -> Feed:
     """Write products to a file."""
 
-    def write(*products: Mapping[str, Any], name: str = "feed.jsonl") -> Path:
-        path = tmp_path / name
-        path.write_text("".join(json.dumps(product) + "\n" for product in products))
-        return path
-
-    return write
-
-
-def run(command: click.Command, *arguments: str, stdin: bytes | None = None) -> dict[str, Any]:
-    """Carry out a command in this process (a new one takes seconds to start); what it prints."""
-    result = CliRunner().invoke(command, arguments, input=stdin, catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-    return answer
-
-
-def sent(index: str, path: Path) -> dict[str, object]:
-    """What became of a file."""
-    return counts(run(catalogue, index, str(path)))
-
-
-def counts(answer: Mapping[str, object]) -> dict[str, object]:
-    """What happened, without what did not and without how long it took."""
-    return {k: v for k, v in answer.items() if v and k not in {"seconds", "job", "read"}}
+    return partial(commands.feed, tmp_path)
 
 
 def source(es: Elasticsearch, index: str, item_id: str) -> dict[str, Any]:
@@ -207,18 +182,14 @@ def test_csv_gzip_and_standard_input_are_read(
     table.write_bytes(gzip.compress(b"id,title,categories\n1,Mug,Kitchen|Mugs\n"))
     assert sent(index, table) == {"embedded": 1}
     assert source(es, index, "1")["categories"] == ["Kitchen", "Mugs"]
-    answer = run(catalogue, index, "-", stdin=b'{"id":"2","title":"Cup"}\n')
-    assert counts(answer) == {"embedded": 1}
+    assert sent(index, "-", b'{"id":"2","title":"Cup"}\n') == {"embedded": 1}
 
 
 def test_field_names_of_a_shop_are_mapped_onto_ours(
     stack: Stack, es: Elasticsearch, index_name: str, feed: Feed, tmp_path: Path
 ) -> None:
-    config = tmp_path / "theirs.yaml"
-    config.write_text(
-        f"encoder: hashed:{DIMS}\nfields: {{id: sku, title: name, price: money.amount}}\n"
-    )
-    run(create, index_name, "--config", str(config))
+    fields = "fields: {id: sku, title: name, price: money.amount}"
+    created(index_name, "--config", commands.config(tmp_path, f"encoder: hashed:{DIMS}\n{fields}"))
     line = {"sku": "9", "name": "Mug", "money": {"amount": "3.5", "tax": 1}}
     assert sent(index_name, feed(line)) == {"embedded": 1}
     document = source(es, index_name, "9")
@@ -252,3 +223,16 @@ def test_a_card_that_was_lost_is_written_again_by_the_next_run(
     valkey.delete(card_store.key(index, "1"))
     assert sent(index, path) == {"unchanged": 1}
     assert item_card(valkey, index, "1")["price"] == 3.5
+
+
+def test_a_new_index_of_an_old_name_begins_anew(
+    stack: Stack, es: Elasticsearch, valkey: redis.Redis, index: str, feed: Feed, tmp_path: Path
+) -> None:
+    lines = [MUG, {"id": "2", "deleted": True}]
+    sent(index, feed(*lines))
+    sent(index, feed(*lines))
+    es.indices.delete(index=f"{index}-000001")
+    created(index, "--config", commands.config(tmp_path, f"encoder: hashed:{DIMS}"))
+    assert valkey.get(card_store.key(index, "1")) is None
+    older = [{**MUG, "updated_at": "2020-01-01"}, {**MUG, "id": "2", "updated_at": "2020-01-01"}]
+    assert sent(index, feed(*older)) == {"embedded": 2}

@@ -21,7 +21,7 @@ from elasticsearch import Elasticsearch
 from compose.local.job_bar import job_bar
 from indexer import connections, settings
 from indexer.behaviour import journal_index
-from indexer.catalogue import attach, generation, mapping, rebuild, stored
+from indexer.catalogue import attach, forget, generation, mapping, rebuild, stored
 from indexer.catalogue.generation import Generation
 from indexer.catalogue.job import Job, new_id
 from indexer.catalogue.submission import Submission
@@ -71,6 +71,7 @@ def opened(index: str, config: Path | None) -> "Iterator[Run]":
     known = settings.load()
     with connections.elasticsearch(known) as es, connections.valkey(known) as valkey:
         connections.check_elasticsearch(es, known)
+        connections.check_valkey(valkey, known)
         try:
             with ExitStack() as bars:
                 yield Run(known, es, valkey, index, config, bars)
@@ -92,10 +93,16 @@ class Run:
     def create(self, *, if_missing: bool) -> dict[str, Any]:
         """The first generation."""
         found = self._existing() if if_missing else None
-        config = mapping.read_config(self.config, self.index)
-        made = found or generation.create(self.es, self.index, config)
+        made = found or self._made()
         journal_index.ensure(self.es)
         return {**described(made), "created": found is None}
+
+    def _made(self) -> Generation:
+        config = mapping.read_config(self.config, self.index)
+        mapping.check_name(self.index)
+        if not self.es.indices.exists(index=self.index):
+            forget.forget(self.es, self.valkey, self.index)
+        return generation.create(self.es, self.index, config)
 
     def _existing(self) -> Generation | None:
         try:
@@ -105,7 +112,6 @@ class Run:
 
     def attach(self) -> dict[str, Any]:
         """Stamp and fill the user's own index."""
-        connections.check_valkey(self.valkey, self.known)
         started = time.monotonic()
         config = mapping.read_config(self.config, self.index)
         made = attach.attach(self.es, self.index, config)
@@ -122,7 +128,6 @@ class Run:
 
     def rebuild(self) -> dict[str, Any]:
         """Build and serve the next generation."""
-        connections.check_valkey(self.valkey, self.known)
         config = mapping.read_config(self.config, self.index) if self.config else None
         started = time.monotonic()
         move, counts = rebuild.rebuild(self.es, self.valkey, self.index, config, self.submission())
@@ -130,7 +135,6 @@ class Run:
 
     def roll_back(self) -> dict[str, Any]:
         """Serve the generation before again."""
-        connections.check_valkey(self.valkey, self.known)
         started = time.monotonic()
         move, counts = rebuild.roll_back(self.es, self.valkey, self.index, self.submission())
         return moved(move, counts, started)
