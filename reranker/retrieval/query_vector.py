@@ -1,7 +1,9 @@
 """Vectors of query texts, kept by recipe: the same words are encoded once per process."""
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -9,15 +11,19 @@ from numpy.typing import NDArray
 
 from indexer.embedding.encoder import Encoder, open_encoder
 from indexer.embedding.recipe import Recipe
+from indexer.errors import HitweaveError
 
+REST_AFTER_FAILURE_SECONDS = 10.0
 Key = tuple[str, str]
 
 
 class QueryVectors:
     """The most recently asked query vectors of this process."""
 
-    def __init__(self, entries_max: int) -> None:
+    def __init__(self, entries_max: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._entries_max = entries_max
+        self._clock = clock
+        self._failed: dict[str, tuple[float, HitweaveError]] = {}
         self._kept: OrderedDict[Key, NDArray[np.float32]] = OrderedDict()
         self._encoders: dict[str, Encoder] = {}
         self._lock = threading.Lock()
@@ -39,11 +45,22 @@ class QueryVectors:
         return vector
 
     def encoder(self, recipe: Recipe) -> Encoder:
-        """The encoder of a recipe, opened and checked once per process."""
+        """The encoder of a recipe, opened and checked once per process.
+
+        One that could not be opened is not tried again for a while: trying takes seconds.
+        """
         digest = _digest(recipe)
         encoder = self._encoders.get(digest)
-        if encoder is None:
+        if encoder is not None:
+            return encoder
+        failed = self._failed.get(digest)
+        if failed is not None and failed[0] > self._clock():
+            raise failed[1]
+        try:
             encoder = self._encoders[digest] = open_encoder(recipe)
+        except HitweaveError as error:
+            self._failed[digest] = (self._clock() + REST_AFTER_FAILURE_SECONDS, error)
+            raise
         return encoder
 
 

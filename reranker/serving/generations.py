@@ -33,7 +33,7 @@ class Generations:
         self._names_max = names_max
         self._clock = clock
         self._without_ids: dict[str, float] = {}
-        self._only: tuple[float, Generation | None] | None = None
+        self._names: tuple[float, list[str]] = (0.0, [])
         self._known: dict[str, tuple[float, Generation | None]] = {}
 
     def find(self, name: str) -> Generation | None:
@@ -65,13 +65,21 @@ class Generations:
         """Remember for a while that somebody else writes into this index too."""
         self._without_ids[generation.concrete] = self._clock() + WITHOUT_IDS_SECONDS
 
+    def names(self) -> list[str]:
+        """Indices with our stamp as far as they are known; asks again after the usual time."""
+        now = self._clock()
+        if self._names[0] <= now:
+            try:
+                found = [it.index for it in self.find_all()]
+            except ElasticsearchUnavailable:
+                found = self._names[1]
+            self._names = (now + self._ttl_seconds, found)
+        return self._names[1]
+
     def only(self) -> Generation | None:
         """The generation that a request without an index means: the only one, else none."""
-        now = self._clock()
-        if self._only is None or self._only[0] <= now:
-            found = self.find_all()
-            self._only = (now + self._ttl_seconds, found[0] if len(found) == 1 else None)
-        return self._only[1]
+        names = self.names()
+        return self.find(names[0]) if len(names) == 1 else None
 
     def forget(self, name: str) -> None:
         """Look again next time, as when the generation turned out to be gone."""

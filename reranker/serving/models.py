@@ -9,9 +9,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.exceptions import RedisError
@@ -24,7 +25,8 @@ from reranker.fusion.scorer import Scorer
 from reranker.serving import metrics
 from reranker.signals.item_table import ItemTable
 
-TOLD_SECONDS = 30
+GONE_AFTER_SECONDS = 15
+NO_MODEL = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,12 @@ class Models:
         folder: Path,
         *,
         poll_seconds: float,
-        tell: Callable[[dict[str, str]], None] | None = None,
+        indices: Callable[[], Iterable[str]] = tuple,
+        tell: Callable[[Mapping[str, str]], None] | None = None,
     ) -> None:
         self._folder = folder
         self._poll_seconds = poll_seconds
+        self._known_indices = indices
         self._tell = tell
         self._serving: dict[str, Loaded] = {}
         self._seen: dict[str, tuple[int, int]] = {}
@@ -76,8 +80,9 @@ class Models:
         self._stop.set()
 
     def look(self) -> None:
-        """Load every model whose pointer changed since the last look."""
-        for index in self._indices():
+        """Load every model whose pointer changed since the last look, and tell what serves."""
+        indices = self._indices()
+        for index in indices:
             pointer = self._folder / index / CURRENT
             try:
                 found = pointer.stat()
@@ -90,14 +95,15 @@ class Models:
                 self._seen[index] = stamp
                 self._load(index, pointer)
         if self._tell is not None:
-            self._tell({i: m.version for i, m in self._serving.items() if m is not None})
+            self._tell({index: self.version(index) or NO_MODEL for index in indices})
 
-    def _indices(self) -> Iterable[str]:
+    def _indices(self) -> list[str]:
+        """Indices with a folder in the registry, and those that are served without one."""
         try:
             found = {entry.name for entry in self._folder.iterdir() if entry.is_dir()}
         except OSError:
             found = set()
-        return sorted(found | set(self._serving))
+        return sorted({*found, *self._serving, *self._known_indices()})
 
     def _load(self, index: str, pointer: Path) -> None:
         try:
@@ -115,7 +121,10 @@ class Models:
 
     def _run(self) -> None:
         while not self._stop.wait(self._poll_seconds):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - the next look may be better
+                log("models").warning("look_failed", error=type(error).__name__)
 
 
 def _open(folder: Path, version: str) -> Loaded:
@@ -124,19 +133,29 @@ def _open(folder: Path, version: str) -> Loaded:
     return Loaded(version, scorer, opened.item_table)
 
 
-def teller(client: redis.Redis) -> Callable[[dict[str, str]], None]:
-    """Tells in Valkey what serves in this process: hash `hw:{index}:serving`, a field a process."""
+def teller(client: redis.Redis) -> Callable[[Mapping[str, str]], None]:
+    """Tells in Valkey what serves in this process: hash `hw:{index}:serving`, a field a process.
+
+    Who has not said anything for a while is gone, and is taken out.
+    """
     process = f"{socket.gethostname()}:{os.getpid()}"
 
-    def tell(versions: dict[str, str]) -> None:
+    def tell(versions: Mapping[str, str]) -> None:
+        now = time.time()
         try:
-            with client.pipeline(transaction=False) as pipe:
-                for index, version in versions.items():
-                    key = f"hw:{index}:serving"
-                    pipe.hset(key, process, f"{version} {time.time():.0f}")
-                    pipe.expire(key, TOLD_SECONDS)
-                pipe.execute()
+            for index, version in versions.items():
+                key = f"hw:{index}:serving"
+                client.hset(key, process, f"{version} {now:.0f}")
+                client.expire(key, GONE_AFTER_SECONDS)
+                told: Any = client.hgetall(key)
+                if gone := [name for name, said in told.items() if _is_old(said, now)]:
+                    client.hdel(key, *gone)
         except RedisError as error:
             log("models").warning("serving_not_told", error=type(error).__name__)
 
     return tell
+
+
+def _is_old(said: bytes, now: float) -> bool:
+    moment = said.rpartition(b" ")[2]
+    return not moment.isdigit() or float(moment) < now - GONE_AFTER_SECONDS

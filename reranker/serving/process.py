@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from indexer import connections
+from indexer.errors import HitweaveError
 from indexer.settings import Settings as ServerSettings
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
@@ -48,20 +50,39 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
     )
     memory = Memory(valkey, entries_max=settings.records_cached)
     key = servers.pseudonym_key.get_secret_value()
+    generations = Generations(
+        connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
+    )
+    vectors = QueryVectors(settings.query_vectors_cached)
     return Process(
         settings=settings,
         pseudonym_key=key,
         nodes=Nodes(servers),
-        generations=Generations(
-            connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
-        ),
-        vectors=QueryVectors(settings.query_vectors_cached),
+        generations=generations,
+        vectors=vectors,
         memory=memory,
         pins=Pins(memory, ttl_seconds=settings.page_ttl_seconds),
         models=Models(
-            servers.models_dir, poll_seconds=settings.model_poll_seconds, tell=teller(valkey)
+            servers.models_dir,
+            poll_seconds=settings.model_poll_seconds,
+            indices=_known_indices(generations, vectors),
+            tell=teller(valkey),
         ),
         recorder=Recorder(
             send_to_inbox(key), queue_max=settings.record_queue, batch_max=settings.record_batch
         ),
     )
+
+
+def _known_indices(generations: Generations, vectors: QueryVectors) -> Callable[[], list[str]]:
+    """The indices that are served; looking at them opens their encoders before a search does."""
+
+    def known() -> list[str]:
+        names = generations.names()
+        for name in names:
+            with suppress(HitweaveError):
+                if (found := generations.find(name)) is not None:
+                    vectors.encoder(found.recipe)
+        return names
+
+    return known

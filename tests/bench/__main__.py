@@ -83,7 +83,7 @@ def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
         field="embedding",
         num_candidates=100,
     )
-    asked = shots.questions(bench, titles, users(), args.questions, args.seed)
+    asked = shots.questions(bench, titles, catalogue.shoppers(), args.questions, args.seed)
     every = shots.kinds(bench, asked, fresh_questions(titles, args.seed))
     results = {
         str(concurrency): run(every, concurrency, args.rounds)
@@ -127,14 +127,13 @@ def build(home: str, index: str, items: int, seed: int) -> None:
     """Index, behaviour and model, all through the commands that a shop would use."""
     folder = Path(home) / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    feed = catalogue.write(folder / "products.jsonl", catalogue.recombined(items, seed))
-    events = catalogue.write(
-        folder / "purchases.ndjson", catalogue.recombined_purchases(index, items)
-    )
+    products, events = folder / "products.jsonl", folder / "purchases.ndjson"
+    catalogue.write_products(products, items, seed)
+    catalogue.write_purchases(events, index, items)
     hitweave(home, "create", index)
-    hitweave(home, "catalogue", index, str(feed))
+    hitweave(home, "catalogue", index, str(products))
     hitweave(home, "events", str(events))
-    hitweave(home, "train", index, "--quick")
+    hitweave(home, "train", index, "--schedule", "quick")
 
 
 def about(es: Elasticsearch, index: str) -> dict[str, Any]:
@@ -163,12 +162,6 @@ def some_titles(es: Elasticsearch, index: str, count: int = 5000) -> list[str]:
     """Titles of the index to make searches of."""
     found = es.search(index=index, query={"match_all": {}}, size=count, source=["title"])
     return [hit["_source"]["title"] for hit in found["hits"]["hits"]]
-
-
-def users() -> list[str]:
-    """Shoppers with purchases in the sample."""
-    found = {event["user_id"] for event in catalogue.recombined_purchases("x", 1)}
-    return sorted(found)
 
 
 def fresh_questions(titles: list[str], seed: int) -> Any:

@@ -1,54 +1,46 @@
-"""A shop of any size for the benchmark: titles and behaviour recombined from the sample."""
+"""A shop of any size for the benchmark: goods and behaviour recombined from the sample."""
 
 import gzip
-import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import compose.sample
+import orjson
 
-SAMPLE = Path(str(compose.sample.__file__)).parent
-PRODUCTS = SAMPLE / "onlineretail-products.jsonl.gz"
-PURCHASES = SAMPLE / "onlineretail-purchases.ndjson.gz"
+from compose.sample import recombine
 
-
-def sample_products() -> list[dict[str, Any]]:
-    """The sample catalogue."""
-    with gzip.open(PRODUCTS, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+PURCHASES = recombine.SAMPLE.with_name("onlineretail-purchases.ndjson.gz")
+# Prime, so that the sample's items spread over all of the recombined ones.
+STRIDE = 7919
 
 
-def recombined(items: int, seed: int) -> Iterator[dict[str, Any]]:
-    """`items` products with distinct titles: the beginning of one title, the end of another."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    titles = [product["title"].split() for product in sample_products()]
-    seen: set[str] = set()
-    while len(seen) < items:
-        first, last = chance.choice(titles), chance.choice(titles)
-        words = first[: chance.randint(1, len(first))] + last[chance.randint(0, len(last) - 1) :]
-        title = " ".join(words)
-        if title in seen:
-            continue
-        seen.add(title)
-        price = round(chance.uniform(0.2, 60.0), 2)
-        yield {"id": f"r{len(seen)}", "title": title, "price": price, "currency": "GBP"}
+def write_products(file: Path, items: int, seed: int) -> None:
+    """`items` products with distinct titles."""
+    with file.open("wb") as out:
+        sample = recombine.read_products(recombine.SAMPLE)
+        recombine.write(out, recombine.recombined(sample, items, seed))
 
 
-def recombined_purchases(index: str, items: int) -> Iterator[dict[str, Any]]:
+def write_purchases(file: Path, index: str, items: int) -> None:
     """The sample's purchases, each item standing for one of the recombined ones."""
-    stands_for = {p["id"]: f"r{1 + row * 7919 % items}" for row, p in enumerate(sample_products())}
-    with gzip.open(PURCHASES, "rt", encoding="utf-8") as lines:
+    with file.open("wb") as out:
+        recombine.write(out, purchases(index, items))
+
+
+def purchases(index: str, items: int) -> Iterator[dict[str, Any]]:
+    """The sample's purchase events over `items` recombined products of `index`."""
+    sample = recombine.read_products(recombine.SAMPLE)
+    stands_for = {
+        product["id"]: f"r{1 + row * STRIDE % items:07d}" for row, product in enumerate(sample)
+    }
+    with gzip.open(PURCHASES) as lines:
         for line in lines:
-            event = json.loads(line)
-            item = event["event_attributes"]["object"]
-            item["object_id"] = stands_for.get(item["object_id"], "r1")
+            event = orjson.loads(line)
+            bought = event["event_attributes"]["object"]
+            bought["object_id"] = stands_for.get(bought["object_id"], "r0000001")
             yield event | {"application": index}
 
 
-def write(file: Path, lines: Iterator[dict[str, Any]]) -> Path:
-    """One JSON object a line."""
-    with file.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(line) + "\n" for line in lines)
-    return file
+def shoppers() -> list[str]:
+    """Who bought anything in the sample."""
+    return sorted({event["user_id"] for event in purchases("any", 1)})
