@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import redis
@@ -19,13 +19,13 @@ from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, inbox, settings, telemetry
 from indexer.catalogue import rejected, sync
+from indexer.catalogue.encode import opened
 from indexer.catalogue.generation import Generation, generation_at, resolve
 from indexer.catalogue.job import Job
 from indexer.catalogue.product import ProductUpdate
 from indexer.catalogue.sync import Stores
 from indexer.catalogue.tally import Counts, Tally
 from indexer.catalogue.transfer import Route, transfer
-from indexer.embedding.encoder import open_encoder
 from indexer.errors import CouldNotReach, ElasticsearchUnavailable, WriteFailed
 
 WRITE, EMBED = "indexer.tasks.write_chunk", "indexer.tasks.embed_chunk"
@@ -136,9 +136,9 @@ def copy_chunk(
     started = time.monotonic()
     route = Route(_concrete(index, source), _concrete(index, target), stage)
     with _busy_is_unavailable():
-        tally, left = transfer(
-            _stores(), route, ids, lambda: open_encoder(route.target.recipe), _seconds_to_encode()
-        )
+        deadline = _deadline()
+        encoder = partial(opened, route.target.recipe, deadline)
+        tally, left = transfer(_stores(), route, ids, encoder, deadline)
     _keep_rejected(job, tally)
     counts = Counts(**(before or {})) + tally.total()
     if left:
@@ -178,20 +178,21 @@ def give_up(kwargs: dict[str, Any], reason: str) -> None:
 
 
 def _carry_out(index: str, updates: list[ProductUpdate], *, encode: bool) -> sync.Done:
+    deadline = _deadline()
     with _busy_is_unavailable():
         generation = _generation(index)
         return sync.carry_out(
             _stores(),
             generation,
             updates,
-            encoder=open_encoder(generation.recipe) if encode else None,
-            batch=settings.load().encoder_batch,
-            seconds_max=_seconds_to_encode(),
+            encoder=opened(generation.recipe, deadline) if encode else None,
+            deadline=deadline,
         )
 
 
-def _seconds_to_encode() -> float:
-    return settings.load().task_time_limit_seconds * TIME_SHARE_TO_ENCODE
+def _deadline() -> float:
+    """When to stop encoding, on the monotonic clock."""
+    return time.monotonic() + settings.load().task_time_limit_seconds * TIME_SHARE_TO_ENCODE
 
 
 @contextmanager

@@ -4,19 +4,18 @@ Doing the same updates again, in whole or in part and by anyone, changes nothing
 same; that is what makes it safe to kill a worker anywhere.
 """
 
-import time
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import orjson
 import redis
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import pack_dense_vector
-from numpy.typing import NDArray
 
 from indexer.catalogue import card_store, stored
+from indexer.catalogue.encode import Vector, encode
 from indexer.catalogue.generation import TOMBSTONES, Generation
 from indexer.catalogue.plan import Order, Outcome, Stored, is_repeat, plan
 from indexer.catalogue.product import ProductUpdate, place
@@ -24,9 +23,7 @@ from indexer.catalogue.tally import Kind, Tally
 from indexer.catalogue.text import Target, product_in, stamped, target_of
 from indexer.catalogue.write import Answer, Fate, Operation, write
 from indexer.embedding.encoder import Encoder
-from indexer.errors import InvalidProduct, InvalidVector
-
-Vector = NDArray[np.float32]
+from indexer.errors import InvalidProduct
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +70,17 @@ def carry_out(
     updates: Sequence[ProductUpdate],
     *,
     encoder: Encoder | None = None,
-    batch: int = 64,
-    seconds_max: float = float("inf"),
+    deadline: float = math.inf,
 ) -> Done:
     """Write what the updates need; without an encoder, what must be embedded is left.
 
-    With one, texts are encoded `batch` at a time and left after `seconds_max`.
+    With one, texts are left that are not encoded by `deadline` on the monotonic clock.
     """
     work = plan_chunk(stores, generation, updates)
     _reuse_vectors(stores, work)
     left = work.positions(Outcome.EMBED)
     if encoder is not None:
-        left = _encode(work, left, encoder, batch, time.monotonic() + seconds_max)
+        left = _encode(work, left, encoder, deadline)
     _write(stores, work, "updated" if encoder is None else "embedded")
     _settle_unchanged(stores, work, "updated" if encoder is None else "embedded")
     return Done(work.tally, sorted(left))
@@ -140,30 +136,14 @@ def _reuse_vectors(stores: Stores, work: Work) -> None:
             work.outcomes[position] = Outcome.EMBED
 
 
-def _encode(
-    work: Work, positions: list[int], encoder: Encoder, batch: int, deadline: float
-) -> list[int]:
+def _encode(work: Work, positions: list[int], encoder: Encoder, deadline: float) -> list[int]:
     """Vectors of the texts at these positions, as far as time goes; positions that are left."""
-    for start in range(0, len(positions), batch):
-        if start and time.monotonic() > deadline:
-            return positions[start:]
-        some = positions[start : start + batch]
-        for position, vector in _vectors(work, some, encoder):
-            work.vectors[position] = vector
-    return []
-
-
-def _vectors(work: Work, positions: list[int], encoder: Encoder) -> Iterable[tuple[int, Vector]]:
-    """Vectors of one batch; a text whose vector is unusable is rejected alone."""
-    texts = [work.targets[position].text for position in positions]
-    try:
-        return list(zip(positions, encoder.encode(texts, role="passage"), strict=True))
-    except InvalidVector as error:
-        if len(positions) == 1:
-            work.tally.reject(work.targets[positions[0]].update, error.message)
-            return []
-    alone = (_vectors(work, [position], encoder) for position in positions)
-    return [pair for pairs in alone for pair in pairs]
+    texts = {position: work.targets[position].text for position in positions}
+    encoded = encode(texts, encoder, deadline)
+    work.vectors |= encoded.vectors
+    for position, reason in encoded.refused.items():
+        work.tally.reject(work.targets[position].update, reason)
+    return encoded.left
 
 
 def _write(stores: Stores, work: Work, kind_of_vector: Kind) -> None:

@@ -4,12 +4,12 @@ A vector is made again only where the text or the recipe differs. A newer docume
 never overwritten, and one that changed since it was read is read again.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from indexer.catalogue import card_store, stored
+from indexer.catalogue.encode import Vector, encode
 from indexer.catalogue.generation import Generation
 from indexer.catalogue.plan import Expected, Order
 from indexer.catalogue.product import (
@@ -22,13 +22,13 @@ from indexer.catalogue.product import (
     rename,
 )
 from indexer.catalogue.stored import Document
-from indexer.catalogue.sync import Stores, Vector, to_bytes
+from indexer.catalogue.sync import Stores, to_bytes
 from indexer.catalogue.tally import Tally
 from indexer.catalogue.text import Target, product_in, stamped, target_of, text_hash, text_to_embed
 from indexer.catalogue.write import Answer, Fate, Operation, write
 from indexer.embedding.encoder import Encoder
 from indexer.embedding.recipe import CHARACTERS_PER_TOKEN
-from indexer.errors import InvalidProduct, InvalidVector
+from indexer.errors import InvalidProduct
 
 READ_AGAIN_MAX = 5
 ARRIVED_BEFORE_ALL = 0
@@ -62,14 +62,13 @@ def transfer(
     route: Route,
     ids: Sequence[str],
     open_encoder: Callable[[], Encoder],
-    seconds_max: float,
+    deadline: float,
 ) -> tuple[Tally, list[str]]:
-    """Bring documents over; what became of them, and the ids that time did not suffice for.
+    """Bring documents over; what became of them, and the ids that were left at `deadline`.
 
     The encoder is opened only where a vector has to be made.
     """
     tally = Tally()
-    deadline = time.monotonic() + seconds_max
     rest = list(ids)
     for _ in range(READ_AGAIN_MAX):
         documents = stored.read_documents(stores.es, route.source, rest)
@@ -135,35 +134,19 @@ def _update(product: Product, order: Order) -> ProductUpdate:
 
 
 def _encode(
-    parcels: Sequence[Parcel],
-    open_encoder: Callable[[], Encoder],
-    tally: Tally,
-    deadline: float,
-    batch: int = 64,
+    parcels: Sequence[Parcel], open_encoder: Callable[[], Encoder], tally: Tally, deadline: float
 ) -> list[str]:
     """Make the vectors that are missing; ids of what is left when time is up."""
-    waiting = [parcel for parcel in parcels if parcel.vector is None]
-    for start in range(0, len(waiting), batch):
-        if start and time.monotonic() > deadline:
-            return [parcel.document.id for parcel in waiting[start:]]
-        some = waiting[start : start + batch]
-        _encode_batch(some, open_encoder(), tally)
-    return []
-
-
-def _encode_batch(parcels: Sequence[Parcel], encoder: Encoder, tally: Tally) -> None:
-    texts = [parcel.target.text for parcel in parcels]
-    try:
-        vectors = encoder.encode(texts, role="passage")
-    except InvalidVector as error:
-        if len(parcels) == 1:
-            tally.reject(parcels[0].target.update, error.message)
-            return
-        for parcel in parcels:
-            _encode_batch([parcel], encoder, tally)
-        return
-    for parcel, vector in zip(parcels, vectors, strict=True):
-        parcel.vector = vector
+    waiting = {at: parcel for at, parcel in enumerate(parcels) if parcel.vector is None}
+    if not waiting:
+        return []
+    texts = {at: parcel.target.text for at, parcel in waiting.items()}
+    encoded = encode(texts, open_encoder(), deadline)
+    for at, vector in encoded.vectors.items():
+        waiting[at].vector = vector
+    for at, reason in encoded.refused.items():
+        tally.reject(waiting[at].target.update, reason)
+    return [waiting[at].document.id for at in encoded.left]
 
 
 def _is_ready(parcel: Parcel) -> bool:
