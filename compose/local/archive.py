@@ -60,8 +60,13 @@ def cache_folder() -> Path:
 
 def fetch(artifact: Artifact, progress: Progress | None = None) -> Path:
     """Path of the verified file, downloaded where it is not cached yet; raises StackFailed."""
-    from jgo.maven import MavenContext, PythonResolver
-
+    try:
+        from jgo.maven import MavenContext, PythonResolver
+    except ImportError:
+        raise StackFailed(
+            "the package jgo, which fetches Elasticsearch, is not installed: "
+            "`pip install 'hitweave[local]'`, or name a running cluster with --es-url"
+        ) from None
     cache = cache_folder() / "maven"
     with locked(cache):
         context = MavenContext(

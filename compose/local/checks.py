@@ -148,15 +148,15 @@ def check_valkey(usable: settings.Settings) -> Iterator[Finding]:
 def check_workers(usable: settings.Settings) -> Iterator[Finding]:
     """Whether every queue has someone who works on it."""
     import celery
-    import kombu.exceptions
-    import redis
 
-    app = celery.Celery(broker=usable.celery_broker_url, set_as_current=False)
+    broker = usable.celery_broker_url
+    if not is_ready(Readiness(kind="valkey", url=broker)):
+        advice = "start it first, or set HITWEAVE_BROKER_URL"
+        yield Finding("workers", "fault", "their broker does not answer", advice, unreachable=True)
+        return
+    app = celery.Celery(broker=broker, set_as_current=False)
     try:
         answers = app.control.inspect(timeout=PING_SECONDS).active_queues() or {}
-    except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-        yield Finding("workers", "fault", f"the broker does not answer ({type(error).__name__})")
-        return
     finally:
         app.close()
     served = {queue["name"] for queues in answers.values() for queue in queues}

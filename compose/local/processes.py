@@ -9,13 +9,10 @@ from compose.local.ports import LOOPBACK
 from reranker.settings import load
 
 QUEUES = ("embed", "index", "behaviour")
+WORKER_OF = {queue: f"worker-{queue}" for queue in QUEUES}
+WORKERS = tuple(WORKER_OF.values())
 SIDECAR = "sidecar"
 WORKER_ADVICE = "read the log above; `hitweave doctor` checks settings, servers and models"
-
-
-def worker_name(queue: str) -> str:
-    """The part that works on `queue`."""
-    return f"worker-{queue}"
 
 
 def worker_command(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
@@ -55,11 +52,11 @@ def worker(queue: str, home: Home, concurrency: int, after: tuple[str, ...]) -> 
     addresses = _addresses(home)
     name = f"{queue}@{home.id()}"
     return Part(
-        name=worker_name(queue),
+        name=WORKER_OF[queue],
         command=worker_command(queue, name, concurrency),
         environment=environment(home),
         folder=home.folder,
-        log=home.logs / f"{worker_name(queue)}.log",
+        log=home.logs / f"{WORKER_OF[queue]}.log",
         readiness=Readiness(kind="celery", url=addresses.valkey_url, worker=name),
         after=after,
         stop_seconds=30,

@@ -40,8 +40,9 @@ def _celery(readiness: Readiness, timeout_seconds: float) -> bool:
     import kombu.exceptions
     import redis
 
+    if not _valkey(readiness, timeout_seconds):
+        return False  # Celery would try to connect for longer than it is given
     app = celery.Celery(broker=readiness.url, set_as_current=False)
-    app.conf.broker_connection_timeout = timeout_seconds
     try:
         answers = app.control.ping(destination=[readiness.worker], timeout=timeout_seconds, limit=1)
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError):

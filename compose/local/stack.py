@@ -12,15 +12,15 @@ from typing import Any
 import orjson
 import psutil
 
-from compose.local import elasticsearch, ports, processes, valkey
+from compose.local import elasticsearch, ports, processes, servers, valkey
 from compose.local.archive import Progress
 from compose.local.home import Addresses, Home, write_json
-from compose.local.part import Part, Plan, Readiness
+from compose.local.part import Part, Plan
 from compose.local.readiness import is_ready
 from compose.local.running import processes_of
 from indexer.errors import AskedWrongly, StackFailed
 
-WORKERS = tuple(processes.worker_name(queue) for queue in processes.QUEUES)
+WORKERS = processes.WORKERS
 ALL_PARTS = (elasticsearch.NAME, valkey.NAME, *WORKERS, processes.SIDECAR)
 STOP_SECONDS = 120.0
 LOG_BYTES_MAX = 10_000_000
@@ -80,6 +80,15 @@ def check_ports(wish: Wish) -> None:
             ports.require_free(port, option)
 
 
+def check_servers(wish: Wish) -> None:
+    """Raise for the first server that our processes need and that is not ours and not there."""
+    ours = {name for name in ALL_PARTS if wish.starts(name)}
+    for name in servers.used_but_not_ours(ours):
+        problem = servers.problem(name, wish.addresses())
+        if problem:
+            raise problem
+
+
 def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
     """Prepare everything that the supervisor needs, and write it down."""
     write_json(home.addresses_file, wish.addresses().model_dump())
@@ -89,14 +98,14 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
         parts.append(elasticsearch.part(node, home))
     if wish.starts(valkey.NAME):
         parts.append(valkey.part(home, wish.valkey_port, processes.environment(home)))
-    servers = tuple(part.name for part in parts)
+    started = tuple(part.name for part in parts)
     parts += [
-        processes.worker(queue, home, wish.worker_processes, servers)
+        processes.worker(queue, home, wish.worker_processes, started)
         for queue in processes.QUEUES
-        if wish.starts(processes.worker_name(queue))
+        if wish.starts(processes.WORKER_OF[queue])
     ]
     if wish.starts(processes.SIDECAR):
-        parts.append(processes.sidecar(home, wish.sidecar_port, servers))
+        parts.append(processes.sidecar(home, wish.sidecar_port, started))
     made = Plan(stack_id=str(home.id()), parts=tuple(parts))
     write_json(home.plan_file, made.model_dump(mode="json"))
     home.plan_file.chmod(0o600)
@@ -214,8 +223,10 @@ def status(home: Home) -> dict[str, Any]:
     for part in _planned(home) if supervised else ():
         answers = is_ready(part.readiness)
         parts[part.name]["ready"] = answers and parts[part.name]["state"] == "ready"
-    for name, readiness in _foreign(addresses, parts).items() if supervised else ():
-        parts[name] = {"state": "not started here", "ready": is_ready(readiness)}
+    if addresses:
+        for name in servers.used_but_not_ours({*parts}):
+            ready = servers.problem(name, addresses) is None
+            parts[name] = {"state": "not started here", "ready": ready}
     return {
         "home": str(home.folder),
         "ready": supervised and bool(parts) and all(part["ready"] for part in parts.values()),
@@ -228,17 +239,6 @@ def status(home: Home) -> dict[str, Any]:
 
 def _planned(home: Home) -> tuple[Part, ...]:
     return Plan.model_validate_json(home.plan_file.read_bytes()).parts
-
-
-def _foreign(addresses: Addresses | None, ours: dict[str, Any]) -> dict[str, Readiness]:
-    """Servers that our processes use without having been started here."""
-    if addresses is None or not any(name in ours for name in (*WORKERS, processes.SIDECAR)):
-        return {}
-    used = {
-        elasticsearch.NAME: Readiness(kind="http", url=addresses.elasticsearch_url.split(",")[0]),
-        valkey.NAME: Readiness(kind="valkey", url=addresses.valkey_url),
-    }
-    return {name: readiness for name, readiness in used.items() if name not in ours}
 
 
 def log_tail(home: Home, part: str, lines: int = 15) -> str:

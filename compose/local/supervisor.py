@@ -84,11 +84,11 @@ class Supervisor:
         self.failure = {"part": event.name, "reason": event.reason, "advice": part.part.advice}
 
     def _pause_seconds(self, part: Running) -> float:
-        """Doubles with each death, begins anew after a steady minute."""
+        """Grows while the part keeps dying, begins anew after a steady minute."""
         if part.seconds_up() > STEADY_SECONDS:
             part.deaths_in_a_row = 0
         part.deaths_in_a_row += 1
-        return min(PAUSE_LONGEST_SECONDS, PAUSE_FIRST_SECONDS * 2.0 ** (part.deaths_in_a_row - 1))
+        return pause_seconds(part.deaths_in_a_row)
 
     def _start_those_due(self) -> None:
         if self.phase not in ("starting", "ready"):
@@ -144,6 +144,11 @@ class Supervisor:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def pause_seconds(deaths_in_a_row: int) -> float:
+    """How long to wait before the next start: doubled each time, up to half a minute."""
+    return min(PAUSE_LONGEST_SECONDS, PAUSE_FIRST_SECONDS * 2.0 ** (deaths_in_a_row - 1))
 
 
 def main(folder: str) -> int:

@@ -98,6 +98,7 @@ def _ports_before(home: Home) -> dict[str, int]:
 def _start(home: Home, wish: stack.Wish, display: Display) -> None:
     stack.sweep_processes(home)  # of a supervisor that was killed
     stack.check_ports(wish)
+    stack.check_servers(wish)
     display.notice()
     with display.downloads() as progress:
         plan = stack.plan(home, wish, progress)

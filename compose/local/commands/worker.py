@@ -2,11 +2,16 @@
 
 import os
 import socket
+import sys
 
 import click
 
+from compose.local.part import Readiness
 from compose.local.processes import QUEUES, worker_command
-from indexer.errors import AskedWrongly
+from compose.local.readiness import is_ready
+from indexer.errors import AskedWrongly, StackFailed
+
+CHECK_SECONDS = 5.0
 
 
 @click.command("worker")
@@ -18,16 +23,20 @@ from indexer.errors import AskedWrongly
     help="Queues to work on, with commas; embed belongs on machines with a GPU.",
 )
 @click.option("--concurrency", type=click.IntRange(1, 256), default=1, show_default=True)
-@click.option("--name", help="Name of the worker [default: its queues at this host].")
-def command(queues: str, concurrency: int, name: str | None) -> None:
+@click.option("--name", help="Name of the worker, unique on its host [default: its queues].")
+@click.option("--check", is_flag=True, help="Ask that worker whether it works; exit 3 if not.")
+def command(queues: str, concurrency: int, name: str | None, check: bool) -> None:
     """Work on catalogue and behaviour tasks until a signal ends it (a running task is finished)."""
     from indexer import settings
 
-    settings.load()  # a fault in it must show here, not in each task
+    usable = settings.load()  # a fault in it must show here, not in each task
     unknown = sorted(set(queues.split(",")) - set(QUEUES))
     if unknown:
         raise AskedWrongly(f"no queue {', '.join(unknown)}: there are {', '.join(QUEUES)}")
-    named = name or f"{queues.replace(',', '-')}-{os.getpid()}@{socket.gethostname()}"
+    named = f"{name or queues.replace(',', '-')}@{socket.gethostname()}"
+    if check:
+        asked = Readiness(kind="celery", url=usable.celery_broker_url, worker=named)
+        sys.exit(0 if is_ready(asked, CHECK_SECONDS) else StackFailed.exit_code)
     line = worker_command(queues, named, concurrency)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.execvp(line[0], line)  # noqa: S606 - becomes Celery, which gets the signals
