@@ -52,7 +52,7 @@ def encode(
         _encode_some({key: texts[key] for key in some}, encoder, encoded)
         ended = now()
         seconds_each = max((ended - started) / len(some), 1e-6)
-        count = int((deadline - ended) * SHARE_AT_ONCE / seconds_each)
+        count = int(min((deadline - ended) * SHARE_AT_ONCE / seconds_each, len(waiting)))
         if count < 1:
             break
     encoded.left = waiting

@@ -1,5 +1,6 @@
 """Texts to vectors within a time, and encoders that take longer to open than a task may last."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from threading import Event
@@ -47,6 +48,10 @@ def test_a_fast_encoder_gets_all_that_is_left_at_once() -> None:
     found = encoded(encoder, dict.fromkeys(range(256), "x"), 10)
     assert encoder.asked == [8, 248]
     assert sorted(found.vectors) == list(range(256))
+
+
+def test_without_a_deadline_nothing_is_left() -> None:
+    assert encoded(TimedEncoder(5), {at: "x" for at in range(100)}, math.inf).left == []
 
 
 def test_a_slow_encoder_stops_in_time_and_leaves_the_rest() -> None:
