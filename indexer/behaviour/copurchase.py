@@ -72,17 +72,17 @@ def fold(
     known = slot < len(sorted_keys)
     known[known] = sorted_keys[slot[known]] == items[known]
     row_of_pair = order[slot[known]]
-    rows = [unpack(blob) for blob in blobs]
-    changed = np.zeros(len(keys), dtype=bool)
-    changed[row_of_pair] = True
-    kept = [np.empty(0, PARTNER)] + [row for row, yes in zip(rows, changed, strict=True) if yes]
-    old = np.concatenate(kept)
-    old_row = np.repeat(np.flatnonzero(changed), [len(rows[i]) for i in np.flatnonzero(changed)])
-    row = np.concatenate([old_row, row_of_pair])
-    item = np.concatenate([old["item"], partners[known]])
+    changed = np.unique(row_of_pair)
+    kept = [blobs[row] or b"" for row in changed.tolist()]
+    old = np.frombuffer(b"".join(kept), PARTNER)
+    old_row = np.repeat(changed, [len(blob) // PARTNER.itemsize for blob in kept])
     both = np.stack([old["purchase"], old["view"]], axis=1)
-    weight = np.concatenate([both, weights[known]]).astype(np.float32)
-    return _merge(len(keys), row, item, weight)
+    return _merge(
+        len(keys),
+        np.concatenate([old_row, row_of_pair]),
+        np.concatenate([old["item"], partners[known]]),
+        np.concatenate([both, weights[known]]).astype(np.float32),
+    )
 
 
 def _both(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -100,11 +100,12 @@ def _merge(
     out: list[bytes | None] = [None] * count
     if not len(row):
         return out
-    order = np.lexsort((item, row))
+    # One key sorts by row and item: 20 bits for the row of a chunk, 44 of the item's hash.
+    key = (row.astype(np.uint64) << np.uint64(44)) | (item >> np.uint64(20))
+    order = np.argsort(key)
     row, item, weight = row[order], item[order], weight[order]
-    first = np.ones(len(row), dtype=bool)
-    first[1:] = (row[1:] != row[:-1]) | (item[1:] != item[:-1])
-    starts = np.flatnonzero(first)
+    key = key[order]
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
     merged = np.zeros(len(starts), PARTNER)
     total = np.add.reduceat(weight, starts, axis=0)
     merged["item"], merged["purchase"], merged["view"] = item[starts], total[:, 0], total[:, 1]

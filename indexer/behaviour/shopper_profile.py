@@ -18,6 +18,7 @@ from indexer.behaviour.popularity import CART, DAY_SECONDS, KIND_OF_ACTION, KIND
 ITEMS_MAX = 1000
 VERSION = 1
 REMOVED, DISMISSED = "remove_from_cart", "dismiss"
+TAKEN_BACK = -1  # stands for the kind of those two
 
 HEADER = np.dtype(
     [
@@ -108,12 +109,20 @@ def fold(blob: bytes | None, events: Sequence[ShopperEvent]) -> bytes:
     ids = profile.ids(len(profile))
     rows = {item_id: row for row, item_id in enumerate(ids)}
     for event in events:
-        if event.item_id not in rows:
-            rows[event.item_id] = len(rows)
-    records = np.concatenate([profile.records, _new_records(list(rows)[len(ids) :])])
+        rows.setdefault(event.item_id, len(rows))
+    records = _grown(profile.records, list(rows)[len(ids) :])
+    row = np.array([rows[e.item_id] for e in events], dtype=np.intp)
+    time = np.array([e.time for e in events])
+    kind = np.array([KIND_OF_ACTION.get(e.action, TAKEN_BACK) for e in events])
     header = profile.header.copy()
-    for event in events:
-        _apply(header, records[rows[event.item_id]], event)
+    header["first"] = min(header["first"], time.min())
+    header["last"] = max(header["last"], time.max())
+    done = kind != TAKEN_BACK
+    header["events"] += np.bincount(kind[done], minlength=len(KINDS)).astype(np.float32)
+    _count(records, row[done], kind[done], time[done])
+    removed = np.array([e.action == REMOVED for e in events])
+    np.subtract.at(records["count"], (row[removed], CART), 1.0)
+    np.add.at(records["dismissed"], row[~done & ~removed], 1.0)
     return encode(_latest(header, records, list(rows)))
 
 
@@ -126,45 +135,46 @@ def regularity(records: NDArray[np.void], now: float) -> NDArray[np.float32]:
     return np.where(count >= 2, due, np.nan).astype(np.float32)
 
 
-def _new_records(ids: Sequence[str]) -> NDArray[np.void]:
-    records = np.zeros(len(ids), ITEM)
-    records["item"] = np.array([hash64(i) for i in ids], dtype=np.uint64)
-    records["first_purchase"], records["last_purchase"] = np.inf, -np.inf
-    records["last"] = -np.inf
-    records["id_bytes"] = [len(i.encode()) for i in ids]
+def _grown(old: NDArray[np.void], new_ids: Sequence[str]) -> NDArray[np.void]:
+    """A copy of `old` with records of new items behind."""
+    records = np.zeros(len(old) + len(new_ids), ITEM)
+    records[: len(old)] = old
+    new = records[len(old) :]
+    new["item"] = np.array([hash64(i) for i in new_ids], dtype=np.uint64)
+    new["first_purchase"], new["last_purchase"], new["last"] = np.inf, -np.inf, -np.inf
+    new["id_bytes"] = [len(i.encode()) for i in new_ids]
     return records
 
 
-def _apply(header: NDArray[np.void], record: NDArray[np.void], event: ShopperEvent) -> None:
-    header["first"] = min(header["first"], event.time)
-    header["last"] = max(header["last"], event.time)
-    kind = KIND_OF_ACTION.get(event.action)
-    if kind is None:
-        _apply_negative(record, event)
-        return
-    header["events"][kind] += 1
-    record["count"][kind] += 1
-    # Of two deeds at the same moment the weightier one names the item's last kind.
-    if (event.time, kind) >= (float(record["last"]), int(record["last_kind"])):
-        record["last"], record["last_kind"] = event.time, kind
-    if kind == PURCHASE:
-        record["first_purchase"] = min(record["first_purchase"], event.time)
-        record["last_purchase"] = max(record["last_purchase"], event.time)
-
-
-def _apply_negative(record: NDArray[np.void], event: ShopperEvent) -> None:
-    """Taking back leaves the time of the last deed: it says what the shopper turned to."""
-    if event.action == REMOVED:
-        record["count"][CART] -= 1
-    else:
-        record["dismissed"] += 1
+def _count(
+    records: NDArray[np.void],
+    row: NDArray[np.intp],
+    kind: NDArray[np.intp],
+    time: NDArray[np.float64],
+) -> None:
+    """Add deeds to their items. Taking back is not one: it leaves the time of the last deed."""
+    np.add.at(records["count"], (row, kind), 1.0)
+    # Of two deeds at the same moment the weightier one names the item's last kind; assignment
+    # by a list of rows keeps the last one given.
+    order = np.lexsort((kind, time))
+    latest_time, latest_kind = np.full(len(records), -np.inf), np.zeros(len(records), np.intp)
+    latest_time[row[order]], latest_kind[row[order]] = time[order], kind[order]
+    newer = (latest_time > records["last"]) | (
+        (latest_time == records["last"]) & (latest_kind > records["last_kind"])
+    )
+    records["last"] = np.where(newer, latest_time, records["last"])
+    records["last_kind"] = np.where(newer, latest_kind, records["last_kind"])
+    bought = kind == PURCHASE
+    np.minimum.at(records["first_purchase"], row[bought], time[bought])
+    np.maximum.at(records["last_purchase"], row[bought], time[bought])
 
 
 def _latest(
     header: NDArray[np.void], records: NDArray[np.void], ids: Sequence[str]
 ) -> ShopperProfile:
-    """Newest first, the oldest beyond `ITEMS_MAX` dropped."""
-    order = np.lexsort((records["item"], -records["last"]))[:ITEMS_MAX]
+    """Newest first, of the same moment what was bought most; beyond `ITEMS_MAX` dropped."""
+    bought = -records["count"][:, PURCHASE]
+    order = np.lexsort((records["item"], bought, -records["last"]))[:ITEMS_MAX]
     header["items"] = len(order)
     blob = "".join(ids[i] for i in order).encode()
     return ShopperProfile(header=header, records=records[order], id_blob=blob)

@@ -27,11 +27,27 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """What rows point into: text of goods, behaviour of goods by table, and queries."""
+    """What rows point into: text of goods, behaviour of goods by table, and queries.
+
+    `text_turned` and `queries_turned` are the same in the main directions `basis` of the goods'
+    texts: what training reads, so that a step does not multiply by the same matrix again.
+    """
 
     text: Tensor  # [goods, dims]
     taste: Tensor  # [tables, goods, width]
     queries: Tensor  # [queries, dims]
+    basis: Tensor  # [dims, text_width]
+    text_turned: Tensor  # [goods, text_width]
+    queries_turned: Tensor  # [queries, text_width]
+
+
+def vectors_of(text: Array, taste: Array, queries: Array, width: int) -> Vectors:
+    """Vectors with the basis of their texts, at most `width` directions."""
+    _, _, directions = np.linalg.svd(text.T @ text)
+    basis = np.ascontiguousarray(directions[:width].T, dtype=np.float32)
+    basis *= np.float32(np.sqrt(basis.shape[0] / basis.shape[1]))  # about unit variance each
+    parts = (text, taste, queries, basis, text @ basis, queries @ basis)
+    return Vectors(*(torch.from_numpy(np.ascontiguousarray(p, dtype=np.float32)) for p in parts))
 
 
 @dataclass
@@ -74,6 +90,7 @@ def new_network(lists: ListSet, vectors: Vectors, schedule: Schedule, seed: int)
         dims=vectors.text.shape[1],
         rows=vectors.taste.shape[2],
         history_features=HISTORY_FEATURES,
+        text_width=vectors.basis.shape[1],
         width=schedule.width,
         layers=schedule.layers,
         attention_heads=schedule.attention_heads,
@@ -83,6 +100,7 @@ def new_network(lists: ListSet, vectors: Vectors, schedule: Schedule, seed: int)
     mean, scale = signal_moments(lists)
     network.signal_mean.copy_(torch.from_numpy(mean))
     network.signal_scale.copy_(torch.from_numpy(scale))
+    network.text_basis.copy_(vectors.basis)
     return network
 
 
@@ -178,9 +196,20 @@ def score(
 
 
 def tensors(
-    lists: ListSet, vectors: Vectors, picked: NDArray[np.intp], rows: NDArray[np.intp]
+    lists: ListSet,
+    vectors: Vectors,
+    picked: NDArray[np.intp],
+    rows: NDArray[np.intp],
+    *,
+    turned: bool = True,
 ) -> tuple[Lists, Tensor]:
-    """A batch for the network, and the prior [B, n]; `rows` are -1 where a list has ended."""
+    """A batch for the network, and the prior [B, n]; `rows` are -1 where a list has ended.
+
+    `turned` text vectors are for training; what serves takes them as they are.
+    """
+    text, queries = vectors.text, vectors.queries
+    if turned:
+        text, queries = vectors.text_turned, vectors.queries_turned
     signals = lists.signals[rows].astype(np.float32)
     item = torch.from_numpy(lists.item[rows].astype(np.int64))
     depth = max(int((lists.history[picked] >= 0).sum(axis=1).max()), 1)
@@ -190,10 +219,10 @@ def tensors(
     features = lists.history_features[picked][:, :depth].astype(np.float32)
     batch = Lists(
         signals=torch.from_numpy(signals),
-        query_vector=vectors.queries[torch.from_numpy(lists.query[picked].astype(np.int64))],
-        item_vectors=vectors.text[item],
+        query_vector=queries[torch.from_numpy(lists.query[picked].astype(np.int64))],
+        item_vectors=text[item],
         item_rows=vectors.taste[table, item],
-        history_vectors=vectors.text[past_rows],
+        history_vectors=text[past_rows],
         history_rows=vectors.taste[table, past_rows],
         history_features=torch.from_numpy(features),
         item_mask=torch.from_numpy(rows >= 0),

@@ -25,7 +25,9 @@ class NetworkConfig:
     dims: int
     rows: int
     history_features: int
+    text_width: int = 96
     width: int = 64
+    gate_width: int = 16
     layers: int = 2
     attention_heads: int = 4
     dropout: float = 0.1
@@ -70,6 +72,7 @@ class FusionNetwork(nn.Module):
 
     signal_mean: Tensor
     signal_scale: Tensor
+    text_basis: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -77,13 +80,17 @@ class FusionNetwork(nn.Module):
         width = config.width
         self.register_buffer("signal_mean", torch.zeros(config.signals))
         self.register_buffer("signal_scale", torch.ones(config.signals))
-        self.text = nn.Linear(config.dims, width)
+        # Fixed: the main directions of the goods' text vectors. Training turns all vectors once.
+        self.register_buffer("text_basis", torch.zeros(config.dims, config.text_width))
+        self.text = nn.Linear(config.text_width, width)
         self.taste = nn.Linear(config.rows, width, bias=False)
         self.touched = nn.Linear(config.history_features, width)
         self.nobody = nn.Parameter(torch.zeros(1, 1, width))
         self.family = nn.ModuleList(nn.Linear(len(c), width) for c in config.families)
         self.token_norm = nn.LayerNorm(width)
-        self.token_gate = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        self.token_gate = nn.Sequential(
+            nn.Linear(width, config.gate_width), nn.Tanh(), nn.Linear(config.gate_width, 1)
+        )
         self.token_value = nn.Linear(width, width)
         self.token_kind = nn.Parameter(torch.randn(config.tokens, width) * 0.1)
         self.wide = nn.Sequential(
@@ -111,20 +118,27 @@ class FusionNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Heads [B, n, 3] and attention over tokens [B, n, tokens]."""
         scaled = (signals - self.signal_mean) / self.signal_scale  # [B, n, signals]
-        query = self.text(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
-        item = self.text(item_vectors) + self.taste(item_rows)
-        past = self.text(history_vectors) + self.taste(history_rows)
+        query = self.read(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
+        item = self.read(item_vectors) + self.taste(item_rows)
+        past = self.read(history_vectors) + self.taste(history_rows)
         past = past + self.touched(history_features)
         shopper = self.shopper(item, past, history_mask)
         families = [layer(scaled[..., list(c)]) for layer, c in self._families()]
         tokens = torch.stack([query, item, shopper, *families], dim=2)  # [B, n, T, W]
         tokens = self.token_norm(tokens + self.token_kind)
         attention = torch.softmax(self.token_gate(tokens).squeeze(-1), dim=-1)  # [B, n, T]
-        fused = (attention[..., None] * self.token_value(tokens)).sum(dim=2)  # [B, n, W]
+        fused = self.token_value((attention[..., None] * tokens).sum(dim=2))  # [B, n, W]
         state = fused + self.wide(scaled)
         for block in self.blocks:
             state = block(state, item_mask)
         return self.heads(self.norm(state)), attention
+
+    def read(self, vectors: Tensor) -> Tensor:
+        """Text vectors [..., dims], or turned ones [..., text_width], as tokens [..., W]."""
+        if vectors.shape[-1] == self.config.dims:
+            vectors = vectors @ self.text_basis
+        token: Tensor = self.text(vectors)
+        return token
 
     def _families(self) -> list[tuple[nn.Module, tuple[int, ...]]]:
         return list(zip(self.family, self.config.families, strict=True))

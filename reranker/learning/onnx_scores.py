@@ -19,7 +19,7 @@ def scores(
     wanted = {i.name for i in session.get_inputs()}
     found = np.empty(len(lists.item), dtype=np.float32)
     for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):
-        batch, base = tensors(lists, vectors, picked, rows)
+        batch, base = tensors(lists, vectors, picked, rows, turned=False)
         feed = {name: array for name, array in named(batch).items() if name in wanted}
         heads, _ = session.run(None, feed)
         there = rows >= 0

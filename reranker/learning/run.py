@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from indexer.behaviour.event import BehaviourEvent
 from reranker.learning import dataset, lambdamart, measure, moments, plan, taste
 from reranker.learning.dataset import Assembly, ListSet, World
-from reranker.learning.fit import Trained, Vectors, fit, heads_of, new_network, score
+from reranker.learning.fit import Trained, Vectors, fit, heads_of, new_network, score, vectors_of
 from reranker.learning.material import QUERIES_AT_ONCE, Material
 from reranker.learning.network import FusionNetwork
 from reranker.learning.plan import Plan
@@ -90,7 +90,7 @@ def learn(
     served_table, last = taste.learn(
         material.events, world.goods, schedule.taste_width, schedule.seed, _frame(world)
     )
-    vectors = _vectors(world, last)
+    vectors = _vectors(world, last, schedule)
     trained = heads_of(lists.train, schedule.head_weights)
     log: dict[str, Any] = {}
     measured = _fitted(lists, vectors, schedule, trained, log, progress)
@@ -174,15 +174,12 @@ def _frame(world: World) -> NDArray[np.float32]:
     return world.tables[-1].lookup(world.goods.hashes, world.goods.vectors)
 
 
-def _vectors(world: World, last: NDArray[np.float32]) -> Vectors:
+def _vectors(world: World, last: NDArray[np.float32], schedule: Schedule) -> Vectors:
+    """All vectors; behind the tables of `world` that of all events, which serves."""
     goods = world.goods
     taste_of = [table.lookup(goods.hashes, goods.vectors) for table in world.tables]
     queries = np.stack(list(world.query_vectors.values()))
-    return Vectors(
-        text=torch.from_numpy(goods.vectors.copy()),
-        taste=torch.from_numpy(np.stack([*taste_of, last])),
-        queries=torch.from_numpy(queries),
-    )
+    return vectors_of(goods.vectors, np.stack([*taste_of, last]), queries, schedule.text_width)
 
 
 def _fitted(

@@ -33,6 +33,7 @@ class Schedule(BaseModel):
     attention_heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     taste_width: int = Field(48, ge=2)
+    text_width: int = Field(96, ge=2, description="Main directions of the text vectors.")
     members: int = Field(1, ge=1, le=8, description="Seeds averaged in one graph.")
     # Optimisation
     loss: Literal["softmax_cross_entropy", "lambda_loss", "neural_ndcg"] = "softmax_cross_entropy"

@@ -56,7 +56,8 @@ def _phrase(equal: NDArray[np.bool_]) -> NDArray[np.float64]:
     row = np.ones((equal.shape[0], places), dtype=bool)
     for word in range(equal.shape[2]):
         row &= equal[:, word : word + places, word]
-    return row.any(axis=1).astype(np.float64)
+    found: NDArray[np.float64] = np.asarray(row.any(axis=1), dtype=np.float64)
+    return found
 
 
 def _ending(titles: NDArray[np.uint32], count: NDArray[np.intp], length: int) -> NDArray[np.uint32]:
@@ -69,7 +70,8 @@ def _ending(titles: NDArray[np.uint32], count: NDArray[np.intp], length: int) ->
 def _run(words: NDArray[np.uint32], query: NDArray[np.uint32]) -> NDArray[np.float64]:
     """Share of the query's words that agree from the first on, without a gap [n]."""
     agreed = np.logical_and.accumulate(words == query, axis=1)
-    return np.asarray(agreed.mean(axis=1), dtype=np.float64)
+    share: NDArray[np.float64] = agreed.sum(axis=1) / max(len(query), 1)
+    return share
 
 
 def _last(hit: NDArray[np.bool_]) -> NDArray[np.intp]:

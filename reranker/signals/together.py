@@ -6,6 +6,7 @@ Three views: who buys this also bought that (`copurchase` rows, live), learned b
 
 import numpy as np
 
+from indexer.behaviour import copurchase
 from indexer.behaviour.popularity import DAY_SECONDS, PURCHASE
 from reranker.signals.listwise import Array, log1p, place
 from reranker.signals.situation import Situation
@@ -47,7 +48,8 @@ def _gathered(situation: Situation) -> tuple[Array, Array, Array, Array]:
     purchase = np.zeros((h, n), dtype=np.float32)
     view = np.zeros((h, n), dtype=np.float32)
     if h:
-        rows = np.concatenate([*situation.partners])
+        joined = b"".join(p.tobytes() for p in situation.partners)
+        rows = np.frombuffer(joined, copurchase.PARTNER)
         of = np.repeat(np.arange(h), [len(p) for p in situation.partners])
         order = np.argsort(situation.items)
         sorted_items = situation.items[order]

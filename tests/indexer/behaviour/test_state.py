@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, state, watermark
@@ -67,6 +67,7 @@ events = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(events, min_size=1, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_events_changes_no_count(found: list[BehaviourEvent], random: Random) -> None:
     shuffled = list(found)
@@ -85,6 +86,7 @@ def test_the_order_of_events_changes_no_count(found: list[BehaviourEvent], rando
         np.testing.assert_array_equal(c.header, d.header)
 
 
+@settings(deadline=None)
 @given(st.lists(events, min_size=1, max_size=30), st.integers(0, 30))
 def test_chunks_change_no_count(found: list[BehaviourEvent], cut: int) -> None:
     chunks = [c for c in (found[:cut], found[cut:]) if c]
