@@ -48,6 +48,10 @@ def check_settings(home: Home) -> Iterator[Finding]:
                 yield Finding("settings", "fault", problem, "change this HITWEAVE_* variable")
             return
     key = settings.load().pseudonym_key.get_secret_value()
+    if home.pseudonym_key() not in (None, key):
+        found = f"HITWEAVE_PSEUDONYM_KEY is not the key of the stack in {home.folder}"
+        advice = "unset it: under another key `erase-user` and imports miss the stack's shoppers"
+        yield Finding("settings", "fault", found, advice)
     if key == DEFAULT_PSEUDONYM_KEY and home.pseudonym_key() is None:
         yield Finding(
             "settings",

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ elasticsearch.version={archive.ELASTICSEARCH_VERSION}
 java.version=21
 classname=hitweave.node.NodeBasics
 """
+UNUSED_SECONDS = 90 * 86_400
 NOTICE = (
     "Elasticsearch {version} will be downloaded from Maven Central (132 MB). It is Elastic's own "
     "archive, used under the Elastic License 2.0: https://www.elastic.co/licensing/elastic-license"
@@ -69,8 +71,17 @@ def unpacked(root: Path, java: Java, progress: archive.Progress | None = None) -
             _add_module(partial, java)
             _add_class_path_home(partial)
             partial.rename(target)
+        os.utime(target)
+        _remove_unused(root)
     root.chmod(0o755)
     return Distribution(target)
+
+
+def _remove_unused(root: Path) -> None:
+    """Those of older versions that no `up` has asked for in a long time."""
+    for folder in root.glob("elasticsearch-*"):
+        if time.time() - folder.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def notice() -> str | None:

@@ -102,7 +102,6 @@ def part(node: Node, home: Home) -> Part:
         readiness=Readiness(kind="http", url=f"http://{LOOPBACK}:{node.port}{HEALTH}"),
         uid=node.ground.uid,
         gid=node.ground.gid,
-        ready_seconds=300,
         stop_seconds=45,
         advice=ADVICE,
         note=f"Elasticsearch {ELASTICSEARCH_VERSION}, {node.java.describe()}",

@@ -10,9 +10,10 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from indexer.errors import StackFailed
+from indexer.errors import AskedWrongly, StackFailed
 
 DEFAULT_HOME = ".hitweave"
+PSEUDONYM_KEY = "HITWEAVE_PSEUDONYM_KEY"
 
 
 class Addresses(BaseModel):
@@ -75,12 +76,18 @@ class Home:
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             _write_once(self.id_file, secrets.token_hex(8), 0o644)
-            _write_once(self.pseudonym_key_file, secrets.token_hex(32), 0o600)
+            given = os.environ.get(PSEUDONYM_KEY)
+            _write_once(self.pseudonym_key_file, given or secrets.token_hex(32), 0o600)
         except OSError as error:
             raise StackFailed(
                 f"the folder {self.folder} cannot be written ({error.strerror}): "
                 "choose another one with --home"
             ) from error
+        if given and given != self.pseudonym_key():
+            raise AskedWrongly(
+                f"{PSEUDONYM_KEY} is not the key of this stack, {self.pseudonym_key_file}: unset "
+                "it, or put it into that file; under another key every shopper is a new one"
+            )
 
     def id(self) -> str | None:
         """Name of this stack, None before the first `up`."""
@@ -104,7 +111,7 @@ class Home:
         key = self.pseudonym_key()
         return {
             **told,
-            **({"HITWEAVE_PSEUDONYM_KEY": key} if key else {}),
+            **({PSEUDONYM_KEY: key} if key else {}),
             "HITWEAVE_HOME": str(self.folder),
         }
 

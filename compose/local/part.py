@@ -19,7 +19,8 @@ class Readiness(BaseModel):
 class Part(BaseModel):
     """A process that the supervisor starts, awaits, restarts and ends.
 
-    `environment` is the whole environment. `uid` and `gid` are None where it runs as the user.
+    `environment` is the whole of it, or comes on top of the user's where `inherits`. `uid` and
+    `gid` are None where it runs as the user. Written to a file: secrets have no place here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,13 +28,14 @@ class Part(BaseModel):
     name: str
     command: tuple[str, ...]
     environment: dict[str, str]
+    inherits: bool = False
     folder: Path
     log: Path
     readiness: Readiness
     after: tuple[str, ...] = ()
     uid: int | None = None
     gid: int | None = None
-    ready_seconds: float = 120.0
+    ready_seconds: float = 300.0
     stop_seconds: float = 30.0
     advice: str
     note: str = ""

@@ -3,9 +3,10 @@
 import os
 import sys
 
-from compose.local.home import Addresses, Home
+from compose.local.home import PSEUDONYM_KEY, Addresses, Home
 from compose.local.part import Part, Readiness
 from compose.local.ports import LOOPBACK
+from indexer.settings import Settings
 from reranker.settings import load
 
 QUEUES = ("embed", "index", "behaviour")
@@ -51,13 +52,15 @@ def worker(queue: str, home: Home, concurrency: int, after: tuple[str, ...]) -> 
     """One Celery worker; ready when it answers a ping."""
     addresses = _addresses(home)
     name = f"{queue}@{home.id()}"
+    broker = Settings(valkey_url=addresses.valkey_url).celery_broker_url
     return Part(
         name=WORKER_OF[queue],
         command=worker_command(queue, name, concurrency),
         environment=environment(home),
+        inherits=True,
         folder=home.folder,
         log=home.logs / f"{WORKER_OF[queue]}.log",
-        readiness=Readiness(kind="celery", url=addresses.valkey_url, worker=name),
+        readiness=Readiness(kind="celery", url=broker, worker=name),
         after=after,
         stop_seconds=30,
         advice=WORKER_ADVICE,
@@ -74,6 +77,7 @@ def sidecar(home: Home, port: int, after: tuple[str, ...]) -> Part:
         name=SIDECAR,
         command=sidecar_command(LOOPBACK, port, processes, threads),
         environment=environment(home),
+        inherits=True,
         folder=home.folder,
         log=home.logs / f"{SIDECAR}.log",
         readiness=Readiness(kind="http", url=f"{addresses.sidecar_url}/health/ready"),
@@ -85,8 +89,10 @@ def sidecar(home: Home, port: int, after: tuple[str, ...]) -> Part:
 
 
 def environment(home: Home) -> dict[str, str]:
-    """The user's environment with the stack's addresses; one thread a process in numeric code."""
-    return {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ, **home.environment()}
+    """What comes on top of the user's environment; one thread a process in numeric code."""
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    told = {name: value for name, value in home.environment().items() if name != PSEUDONYM_KEY}
+    return {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", **told}
 
 
 def _addresses(home: Home) -> Addresses:

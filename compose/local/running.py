@@ -147,12 +147,16 @@ class Running:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.part.folder,
-                env={**self.part.environment, STACK_VARIABLE: self.stack_id},
+                env=self._environment(),
                 start_new_session=True,
                 user=self.part.uid,
                 group=self.part.gid,
                 extra_groups=None if self.part.uid is None else [],
             )
+
+    def _environment(self) -> dict[str, str]:
+        users = os.environ if self.part.inherits else {}
+        return {**users, **self.part.environment, STACK_VARIABLE: self.stack_id}
 
     def _await_exit(self, process: "subprocess.Popen[bytes]", run: int) -> None:
         code = process.wait()

@@ -97,10 +97,11 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
         node = elasticsearch.prepare(home, wish.es_port, wish.es_heap, progress)
         parts.append(elasticsearch.part(node, home))
     if wish.starts(valkey.NAME):
-        parts.append(valkey.part(home, wish.valkey_port, processes.environment(home)))
+        parts.append(valkey.part(home, wish.valkey_port))
     started = tuple(part.name for part in parts)
+    broker = tuple(name for name in started if name == valkey.NAME)
     parts += [
-        processes.worker(queue, home, wish.worker_processes, started)
+        processes.worker(queue, home, wish.worker_processes, broker)
         for queue in processes.QUEUES
         if wish.starts(processes.WORKER_OF[queue])
     ]
@@ -108,7 +109,6 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
         parts.append(processes.sidecar(home, wish.sidecar_port, started))
     made = Plan(stack_id=str(home.id()), parts=tuple(parts))
     write_json(home.plan_file, made.model_dump(mode="json"))
-    home.plan_file.chmod(0o600)
     return made
 
 

@@ -21,13 +21,14 @@ from typing import TextIO
 
 import orjson
 
-from compose.local.home import Home, write_json
+from compose.local.home import PSEUDONYM_KEY, Home, write_json
 from compose.local.part import Plan
 from compose.local.running import Exited, Ready, Running, State
 
 PAUSE_FIRST_SECONDS = 1.0
 PAUSE_LONGEST_SECONDS = 30.0
 STEADY_SECONDS = 60.0
+LOOK_SECONDS = 5.0
 
 
 class Stop:
@@ -55,7 +56,9 @@ class Supervisor:
         self._tell()
         while self.phase in ("starting", "ready"):
             with contextlib.suppress(queue.Empty):
-                self._handle(self.events.get(timeout=self._seconds_to_next_start()))
+                self._handle(self.events.get(timeout=self._seconds_to_next_look()))
+            if self.home.id() is None:
+                self.phase = "stopping"  # somebody removed the home of a running stack
             self._start_those_due()
             self._tell()
         self._end()
@@ -99,9 +102,9 @@ class Supervisor:
             ):
                 part.start()
 
-    def _seconds_to_next_start(self) -> float | None:
+    def _seconds_to_next_look(self) -> float:
         waits = [part.seconds_to_start() for part in self.parts.values()]
-        return min((wait for wait in waits if wait is not None), default=None)
+        return min([LOOK_SECONDS, *(wait for wait in waits if wait is not None)])
 
     def _end(self) -> None:
         """End the parts in the opposite order of their start, side by side where they allow it."""
@@ -127,7 +130,8 @@ class Supervisor:
             "ready_after_seconds": self.ready_after_seconds,
             "parts": {name: part.describe() for name, part in self.parts.items()},
         }
-        write_json(self.home.run_file, state)
+        with contextlib.suppress(FileNotFoundError):  # the home was removed
+            write_json(self.home.run_file, state)
         if self.report is None:
             return
         try:
@@ -159,6 +163,9 @@ def main(folder: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 3
+    key = home.pseudonym_key()
+    if key:
+        os.environ[PSEUDONYM_KEY] = key
     plan = Plan.model_validate_json(home.plan_file.read_bytes())
     return Supervisor(plan, home, sys.stdout).run()
 

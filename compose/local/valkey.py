@@ -66,7 +66,7 @@ def version(program: Path) -> tuple[int, int]:
     return (int(number[1]), int(number[2])) if number else (0, 0)
 
 
-def part(home: Home, port: int, environment: dict[str, str]) -> Part:
+def part(home: Home, port: int) -> Part:
     """The server as a process that the supervisor runs; writes its configuration."""
     folder = home.folder / "valkey"
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,11 +76,10 @@ def part(home: Home, port: int, environment: dict[str, str]) -> Part:
     return Part(
         name=NAME,
         command=(str(program), str(configuration)),
-        environment=environment,
+        environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         folder=folder,
         log=home.logs / f"{NAME}.log",
         readiness=Readiness(kind="valkey", url=f"redis://{LOOPBACK}:{port}/0"),
-        ready_seconds=120,
         advice=ADVICE.format(folder=folder),
         note=f"{program.name} {'.'.join(map(str, version(program)))} ({program})",
     )

@@ -9,6 +9,7 @@ import pytest
 
 from compose.local.cli import COMMANDS, take_home
 from compose.local.home import Addresses, Home, write_json
+from indexer.errors import AskedWrongly
 from tests.conftest import HITWEAVE
 
 ADDRESSES = Addresses(
@@ -118,7 +119,23 @@ def test_a_worker_of_an_unknown_queue_is_refused(tmp_path: Path) -> None:
     assert "paint" in done.stderr
 
 
-def test_the_pseudonym_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_key_of_the_environment_is_kept_and_another_one_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    monkeypatch.setenv("HITWEAVE_PSEUDONYM_KEY", "mine")
+    home.make()
+    assert home.pseudonym_key() == "mine"
+    monkeypatch.setenv("HITWEAVE_PSEUDONYM_KEY", "another")
+    with pytest.raises(AskedWrongly, match="HITWEAVE_PSEUDONYM_KEY"):
+        home.make()
+    assert home.pseudonym_key() == "mine"
+
+
+def test_the_pseudonym_key_is_made_once_for_its_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HITWEAVE_PSEUDONYM_KEY", raising=False)
     home = Home(tmp_path / "home")
     home.make()
     first = home.pseudonym_key()

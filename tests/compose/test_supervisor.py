@@ -1,6 +1,7 @@
 """The supervisor on small real processes: order, restarts, failures, and nothing left behind."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -44,7 +45,8 @@ def part(home: Home, name: str, program: str = SERVER, **changes: Any) -> Part:
         **{
             "name": name,
             "command": (sys.executable, "-c", program, str(port)),
-            "environment": dict(os.environ),
+            "environment": {},
+            "inherits": True,
             "folder": home.folder,
             "log": home.logs / f"{name}.log",
             "readiness": Readiness(kind="http", url=f"http://127.0.0.1:{port}/"),
@@ -147,6 +149,24 @@ def test_what_a_killed_supervisor_leaves_is_found_and_ended(home: Home) -> None:
     stack.take_down(home)
     assert processes_of(str(home.id()), {}) == []
     assert stack.status(home)["phase"] == "down"
+
+
+def test_removing_the_home_of_a_running_stack_ends_it(home: Home) -> None:
+    start(home, part(home, "one", folder=Path("/")))
+    stack_id = str(home.id())
+    shutil.rmtree(home.folder)
+    until(lambda: processes_of(stack_id, {}) == [], "its processes have ended")
+
+
+def test_the_plan_on_disk_holds_no_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_PASSWORD", "swordfish")
+    show = "import os; print(os.environ['A_PASSWORD'], os.environ['HITWEAVE_PSEUDONYM_KEY'])\n"
+    start(home, part(home, "one", show + SERVER))
+    seen = (home.logs / "one.log").read_text()
+    assert seen.startswith(f"swordfish {home.pseudonym_key()}\n")
+    plan = home.plan_file.read_text()
+    assert "swordfish" not in plan
+    assert str(home.pseudonym_key()) not in plan
 
 
 def test_a_home_has_one_supervisor(home: Home) -> None:

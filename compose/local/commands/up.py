@@ -50,6 +50,7 @@ def command(detach: bool, es_port: int | None, port: int | None, **options: Any)
         _require_same(home, wish)
     else:
         home.make()
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         try:
             _start(home, wish, Display())
         except KeyboardInterrupt:
@@ -129,8 +130,7 @@ def _explain(home: Home, report: dict[str, Any]) -> NoReturn:
 def _stay(home: Home) -> None:
     """Until Ctrl-C, SIGTERM or the supervisor's own end."""
     click.echo("ready; Ctrl-C takes the stack down", err=True)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         stack.wait_for_end(home)
     except KeyboardInterrupt:
