@@ -32,8 +32,7 @@ def assemble(situation: Situation) -> ModelInput:
     signals [n, signals], query_vector [dims], item_vectors [n, dims], item_rows [n, width],
     history_vectors [h, dims], history_rows [h, width], history_features [h, HISTORY_FEATURES].
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        signals = _stacked(columns(situation))
+    signals = _stacked(columns(situation))
     dims = situation.vectors.shape[1]
     query = situation.query_vector
     table = situation.item_table
@@ -52,16 +51,18 @@ def assemble(situation: Situation) -> ModelInput:
 
 def columns(situation: Situation) -> Mapping[str, NDArray[np.float32]]:
     """Every declared signal by name [n], NaN where it cannot be known."""
-    return {
-        **relevance.compute(situation),
-        **title.compute(situation),
-        **product.compute(situation),
-        **behaviour.popularity(situation),
-        **behaviour.search(situation),
-        **personal.compute(situation),
-        **together.compute(situation),
-        **context.compute(situation),
-    }
+    # NaN is how the families say "not known"; comparing with it is no mistake.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            **relevance.compute(situation),
+            **title.compute(situation),
+            **product.compute(situation),
+            **behaviour.popularity(situation),
+            **behaviour.search(situation),
+            **personal.compute(situation),
+            **together.compute(situation),
+            **context.compute(situation),
+        }
 
 
 def _stacked(found: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
