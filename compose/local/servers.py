@@ -2,7 +2,6 @@
 
 from compose.local import elasticsearch, processes, valkey
 from compose.local.home import Addresses
-from indexer import connections
 from indexer.errors import HitweaveError
 from indexer.settings import Settings
 
@@ -16,6 +15,8 @@ def used_but_not_ours(ours: set[str]) -> list[str]:
 
 def problem(name: str, addresses: Addresses) -> HitweaveError | None:
     """Why a server cannot be used, None when it can: asked with the credentials of the settings."""
+    from indexer import connections  # imports both client libraries
+
     settings = Settings(
         elasticsearch_url=addresses.elasticsearch_url, valkey_url=addresses.valkey_url
     )
