@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import redis
@@ -110,16 +111,16 @@ def discard(valkey: redis.Redis, index: str, *, staged: bool) -> None:
 
 def versions(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[int | None]:
     """Of which document version each card is, in ms; None where there is no card."""
-    with valkey.pipeline(transaction=False) as pipe:
-        for item_id in ids:
-            pipe.getrange(key(index, item_id), _MOMENT_AT, _MOMENT_END)
-        return [_version(moment) for moment in pipe.execute()]
+    if not ids:
+        return []
+    records: Any = valkey.mget([key(index, one) for one in ids])
+    return [_version(record) for record in records]
 
 
-def _version(moment: bytes) -> int | None:
-    if len(moment) != MOMENT_BYTES:
+def _version(record: bytes | None) -> int | None:
+    if record is None or len(record) <= _MOMENT_END:
         return None
-    seconds: float = struct.unpack("<d", moment)[0]
+    seconds: float = struct.unpack_from("<d", record, _MOMENT_AT)[0]
     return round(seconds * 1000)
 
 

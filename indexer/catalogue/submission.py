@@ -5,7 +5,7 @@ with the file.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from indexer.errors import ElasticsearchUnavailable, StackFailed, WriteFailed
 
 WRITE = "indexer.tasks.write_chunk"
 UNDER_WAY_MAX = 48
-POLL_SECONDS = 0.03
+POLL_SECONDS = 0.05
 STALL_SECONDS = 2.0  # between looks at who listens, while nothing moves
 NOBODY_SECONDS = 6.0
 
@@ -35,16 +35,18 @@ class Limits:
 
 def chunks(
     products: Iterable[tuple[int, Product]], limits: Limits, now_ms: Callable[[], int]
-) -> Iterator[list[ProductUpdate]]:
-    """Updates in chunks; the time of arrival is a chunk's, and no two chunks have the same."""
-    chunk: list[ProductUpdate] = []
+) -> Iterator[list[dict[str, Any]]]:
+    """Updates as plain data in chunks; the time of arrival is a chunk's, no two have the same."""
+    chunk: list[dict[str, Any]] = []
     total_bytes = received_at = 0
     for line, product in products:
         if not chunk:
             received_at = max(now_ms(), received_at + 1)
-        update = ProductUpdate(product=product, received_at_ms=received_at, line=line)
+        update = ProductUpdate.model_construct(
+            product=product, received_at_ms=received_at, line=line
+        ).to_json()
         chunk.append(update)
-        total_bytes += len(orjson.dumps(update.to_json()))
+        total_bytes += len(orjson.dumps(update))
         if len(chunk) >= limits.items or total_bytes >= limits.bytes:
             yield chunk
             chunk, total_bytes = [], 0
@@ -74,10 +76,9 @@ class Submission:
     _moved_at: float = field(default_factory=time.monotonic)
     _asked_at: float = 0.0
 
-    def send_updates(self, index: str, updates: Sequence[ProductUpdate]) -> None:
+    def send_updates(self, index: str, products: list[dict[str, Any]]) -> None:
         """Queue one chunk of a catalogue."""
-        products = [update.to_json() for update in updates]
-        self.send(WRITE, "index", len(updates), index=index, products=products)
+        self.send(WRITE, "index", len(products), index=index, products=products)
 
     def send(self, task: str, queue: str, items: int, **kwargs: Any) -> None:
         """Queue one chunk of work, after waiting for room."""

@@ -7,6 +7,7 @@ document must be written again.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -33,31 +34,31 @@ KNOWN = set(FIELDS) - {"updated_at"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One update worked out for one index; `source` is the document without vector and stamp."""
+    """One update worked out for one index; `source` is the document without vector and stamp.
 
+    A product that does not say when it was updated gets the time of arrival under the name
+    `arrival_field` when it is written: it differs at each run, so it is no part of the hashes.
+    """
+
+    id: str
     update: ProductUpdate
     expected: Expected
     text: str
     source: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """Of the product and of its document."""
-        return self.update.product.id
+    arrival_field: str | None = None
 
 
 def target_of(update: ProductUpdate, config: IndexConfig, recipe: Recipe) -> Target:
     """What the index should hold after this update; raises InvalidProduct."""
     order = Order(update.version, update.received_at_ms)
-    if update.product.deleted:
-        return Target(update, Expected(order, deleted=True), "", {})
-    source = source_of(update.product, config)
-    text = text_to_embed(update.product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
+    product = update.product
+    if product.deleted:
+        return Target(product.id, update, Expected(order, deleted=True), "", {})
+    source = source_of(product, config)
+    text = text_to_embed(product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
     expected = Expected(order, False, text_hash(text, recipe), digest(_canonical(source)))
-    if update.product.updated_at is None:
-        # The time of arrival differs at each run, so it is no part of what the document says.
-        place(source, config.theirs("updated_at"), iso(update.version))
-    return Target(update, expected, text, source)
+    arrival_field = config.theirs("updated_at") if product.updated_at is None else None
+    return Target(product.id, update, expected, text, source, arrival_field)
 
 
 def text_to_embed(product: Product, chars_max: int) -> str:
@@ -83,16 +84,23 @@ def source_of(product: Product, config: IndexConfig) -> dict[str, Any]:
         )
     source = dict(product.extra)
     said = product.model_dump(mode="json", exclude_none=True, exclude_defaults=True, include=KNOWN)
+    if product.updated_at is not None:
+        said["updated_at"] = iso(epoch_ms(product.updated_at))
+    if not config.fields:
+        return source | said
     for ours, value in said.items():
         place(source, config.theirs(ours), value)
-    if product.updated_at is not None:
-        place(source, config.theirs("updated_at"), iso(epoch_ms(product.updated_at)))
     return source
 
 
 def text_hash(text: str, recipe: Recipe) -> str:
     """Changes with the text and with whatever else changes its vector."""
-    return digest(recipe.digest().encode(), text.encode("utf-8", "surrogatepass"))
+    return digest(_recipe_digest(recipe), text.encode("utf-8", "surrogatepass"))
+
+
+@lru_cache(maxsize=64)
+def _recipe_digest(recipe: Recipe) -> bytes:
+    return recipe.digest().encode()
 
 
 def digest(*parts: bytes) -> str:
@@ -107,17 +115,18 @@ def digest(*parts: bytes) -> str:
 def stamped(target: Target, recipe_digest: str) -> dict[str, Any]:
     """The source with the object by which later updates are compared."""
     expected = target.expected
-    return {
-        **target.source,
-        RESERVED: {
-            "id": target.id,
-            "text_hash": expected.text_hash,
-            "fields_hash": expected.fields_hash,
-            "version": expected.order.version,
-            "received_at": expected.order.received_at,
-            "recipe": recipe_digest,
-        },
+    stamp = {
+        "id": target.id,
+        "text_hash": expected.text_hash,
+        "fields_hash": expected.fields_hash,
+        "version": expected.order.version,
+        "received_at": expected.order.received_at,
+        "recipe": recipe_digest,
     }
+    document = {**target.source, RESERVED: stamp}
+    if target.arrival_field:
+        place(document, target.arrival_field, iso(expected.order.version))
+    return document
 
 
 def product_in(source: Mapping[str, Any], config: IndexConfig, item_id: str) -> Product:

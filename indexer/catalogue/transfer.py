@@ -107,7 +107,7 @@ def _stamped_target(document: Document, route: Route) -> Target:
             place(source, config.theirs(name), value)
         fields_hash = ""  # compared again by the next update
     expected = Expected(order, False, text_hash(text, recipe), fields_hash)
-    return Target(_update(product, order), expected, text, source)
+    return Target(document.id, _update(product, order), expected, text, source)
 
 
 def _unstamped_target(document: Document, route: Route) -> Target:
@@ -126,7 +126,7 @@ def _unstamped_target(document: Document, route: Route) -> Target:
     # Writing at a Place makes Elasticsearch count one on; our number must not be behind its own.
     order = Order(max(said, document.engine_version + 1), ARRIVED_BEFORE_ALL)
     expected = Expected(order, False, hashes.text_hash, hashes.fields_hash)
-    return Target(_update(product, order), expected, text, source)
+    return Target(document.id, _update(product, order), expected, text, source)
 
 
 def _update(product: Product, order: Order) -> ProductUpdate:

@@ -51,7 +51,7 @@ def test_a_fast_encoder_gets_all_that_is_left_at_once() -> None:
 
 
 def test_without_a_deadline_nothing_is_left() -> None:
-    assert encoded(TimedEncoder(5), {at: "x" for at in range(100)}, math.inf).left == []
+    assert encoded(TimedEncoder(5), dict.fromkeys(range(100), "x"), math.inf).left == []
 
 
 def test_a_slow_encoder_stops_in_time_and_leaves_the_rest() -> None:

@@ -65,8 +65,8 @@ def test_another_recipe_changes_the_text_hash_alone() -> None:
 def test_arriving_again_changes_no_hash_though_the_document_says_when() -> None:
     first, second = target(MUG, 1000), target(MUG, 2000)
     assert first.expected.fields_hash == second.expected.fields_hash
-    assert first.source["updated_at"] == "1970-01-01T00:00:01.000Z"
-    assert second.source["updated_at"] == "1970-01-01T00:00:02.000Z"
+    assert stamped(first, "r")["updated_at"] == "1970-01-01T00:00:01.000Z"
+    assert stamped(second, "r")["updated_at"] == "1970-01-01T00:00:02.000Z"
 
 
 def test_an_update_that_says_its_time_changes_the_fields_hash_with_it() -> None:
