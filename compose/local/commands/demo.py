@@ -50,7 +50,7 @@ def prepare() -> None:
     hitweave("create", SHOP, "--if-missing")
     hitweave("catalogue", SHOP, str(SAMPLE / "onlineretail-products.jsonl.gz"))
     hitweave("events", str(SAMPLE / "onlineretail-purchases.ndjson.gz"))
-    hitweave("train", SHOP, "--quick")
+    hitweave("train", SHOP, "--schedule", "quick")
     hitweave("create", SHOP_ZH, "--if-missing")
     hitweave("catalogue", SHOP_ZH, str(SAMPLE / "zh-products.jsonl"))
 
