@@ -5,7 +5,7 @@ searches: `ask` before, `Known` after.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,24 +21,21 @@ from indexer.behaviour import (
     watermark,
 )
 from indexer.behaviour.query_stats import QueryStats
-from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading
 from reranker.signals.item_table import ItemTable
-from reranker.signals.situation import HISTORY_MAX, Situation
+from reranker.signals.past import HISTORY_MAX, Past
+from reranker.signals.situation import Situation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """The shopper's side of a situation; empty where nobody is known."""
+    """The side of a situation that is there before any candidate is."""
 
-    now: float
-    shopper: ShopperProfile = field(default_factory=shopper_profile.empty)
-    history_cards: NDArray[Any] | None = None
-    partners: tuple[NDArray[np.void], ...] = ()
-    query_stats: QueryStats = field(default_factory=lambda: query_stats.decode(None))
+    past: Past
+    query_stats: QueryStats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +66,7 @@ def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Re
 
 
 def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: float) -> Known:
-    """What the reading says; the history's cards and partners are read now.
+    """What the reading says; the history's cards and partners are read and made ready now.
 
     Windows count back from the watermark, from the clock where no event ever came.
     """
@@ -80,15 +77,15 @@ def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: fl
     stats = query_stats.decode(stats_blob)
     ids = shopper.ids(min(len(shopper), HISTORY_MAX))
     if not ids:
-        return Known(now=now, shopper=shopper, query_stats=stats)
+        return Known(Past(shopper, None, (), now), stats)
     cards, rows = memory.history(index, ids)
-    return Known(
-        now=now,
+    past = Past(
         shopper=shopper,
         history_cards=card.unpack_many(cards, dims)[0],
         partners=tuple(copurchase.unpack(row) for row in rows),
-        query_stats=stats,
+        now=now,
     )
+    return Known(past.prepare(), stats)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,17 +125,19 @@ def situation(
     item_table: ItemTable | None,
 ) -> Situation:
     """Everything the signals are computed from."""
+    past = who.past
     return Situation(
         candidates=candidates,
         query_vector=asked.vector,
         cards=remembered.cards,
         cards_present=remembered.present,
-        popularity=popularity.unpack_many(remembered.counts, who.now),
-        now=who.now,
+        popularity=popularity.unpack_many(remembered.counts, past.now),
+        now=past.now,
         query=asked.text,
-        shopper=who.shopper,
-        history_cards=who.history_cards,
-        partners=who.partners,
+        shopper=past.shopper,
+        history_cards=past.history_cards,
+        partners=past.partners,
+        prepared=past,
         query_stats=who.query_stats,
         context=asked.context,
         item_table=item_table,

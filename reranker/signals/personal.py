@@ -35,9 +35,8 @@ def _own(situation: Situation) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
     found = np.zeros(len(situation.items), shopper_profile.ITEM)
     if not len(records):
         return found, np.zeros(len(found), dtype=bool)
-    order = np.argsort(records["item"])
-    slot = np.searchsorted(records["item"], situation.items, sorter=order)
-    row = order[np.minimum(slot, len(records) - 1)]
-    known = records["item"][row] == situation.items
-    found[known] = records[row[known]]
+    items, order = situation.past.by_item
+    slot = np.minimum(np.searchsorted(items, situation.items), len(items) - 1)
+    known = items[slot] == situation.items
+    found[known] = records[order[slot[known]]]
     return found, known

@@ -15,8 +15,9 @@ from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.signals.item_table import ItemTable
+from reranker.signals.past import HISTORY_MAX, Past
 
-HISTORY_MAX = 50
+__all__ = ["HISTORY_MAX", "Past", "Situation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,14 @@ class Situation:
     query_stats: QueryStats = field(default_factory=lambda: query_stats.decode(None))
     context: Mapping[str, Any] = field(default_factory=dict)
     item_table: ItemTable | None = None
+    prepared: Past | None = None  # of the same shopper, where it was computed before
+
+    @cached_property
+    def past(self) -> Past:
+        """The shopper's side, whoever computed it."""
+        if self.prepared is not None:
+            return self.prepared
+        return Past(self.shopper, self.history_cards, self.partners, self.now)
 
     @cached_property
     def items(self) -> NDArray[np.uint64]:
@@ -55,14 +64,15 @@ class Situation:
     @cached_property
     def history(self) -> NDArray[np.void]:
         """Profile records of the history items [h]."""
-        return self.shopper.records[:HISTORY_MAX]
+        return self.past.history
 
     @cached_property
     def history_vectors(self) -> NDArray[np.float32]:
         """Text vectors of the history items [h, dims]; zero where there is no card."""
-        if self.history_cards is None or not len(self.history):
+        found = self.past.vectors
+        if found is None:
             return np.zeros((len(self.history), self.vectors.shape[1]), dtype=np.float32)
-        return card.vectors(self.history_cards)
+        return found
 
     @cached_property
     def bought(self) -> NDArray[np.void]:

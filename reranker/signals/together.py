@@ -6,24 +6,17 @@ Three views: who buys this also bought that (`copurchase` rows, live), learned b
 
 import numpy as np
 
-from indexer.behaviour import copurchase
 from indexer.behaviour.popularity import DAY_SECONDS, PURCHASE
 from reranker.signals.listwise import Array, log1p, place
+from reranker.signals.past import RECENT_HALF_LIFE_DAYS, within
 from reranker.signals.situation import Situation
 
-RECENT_HALF_LIFE_DAYS = 60.0
 LIKENESS_TOP = 5
 
 
 def compute(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `together`; NaN where there is no history to compare with."""
     return {**_partners(situation), **_taste(situation), **_likeness(situation)}
-
-
-def recency(situation: Situation) -> Array:
-    """Weight of each history item [h], 1 for one touched now."""
-    age_days = np.maximum(situation.now - situation.history["last"], 0.0) / DAY_SECONDS
-    return np.exp2(-age_days / RECENT_HALF_LIFE_DAYS).astype(np.float32)
 
 
 def _partners(situation: Situation) -> dict[str, Array]:
@@ -44,23 +37,17 @@ def _partners(situation: Situation) -> dict[str, Array]:
 
 def _gathered(situation: Situation) -> tuple[Array, Array, Array, Array]:
     """Partner weights of history x candidates: purchase [h, n], view [n], normalised, recent."""
-    h, n = len(situation.partners), len(situation.items)
+    past = situation.past
+    h, n = len(past.partners), len(situation.items)
     purchase = np.zeros((h, n), dtype=np.float32)
     view = np.zeros((h, n), dtype=np.float32)
     if h:
-        joined = b"".join(p.tobytes() for p in situation.partners)
-        rows = np.frombuffer(joined, copurchase.PARTNER)
-        of = np.repeat(np.arange(h), [len(p) for p in situation.partners])
-        order = np.argsort(situation.items)
-        sorted_items = situation.items[order]
-        slot = np.minimum(np.searchsorted(sorted_items, rows["item"]), n - 1)
-        hit = sorted_items[slot] == rows["item"]
-        column = order[slot[hit]]
-        purchase[of[hit], column] = rows["purchase"][hit]
-        view[of[hit], column] = rows["view"][hit]
-    strength = np.array([p["purchase"].sum() for p in situation.partners], dtype=np.float32)
-    normalised = purchase / np.sqrt(strength + 1.0)[:, None]
-    recent = recency(situation)[:h] @ purchase if h else np.zeros(n, dtype=np.float32)
+        items, rows, of = past.partner_rows
+        found, column = within(items, situation.items)
+        purchase[of[found], column] = rows["purchase"][found]
+        view[of[found], column] = rows["view"][found]
+    normalised = purchase / np.sqrt(past.strength + 1.0)[:, None]
+    recent = past.recency[:h] @ purchase if h else np.zeros(n, dtype=np.float32)
     return purchase, view.sum(axis=0), normalised, recent
 
 
@@ -92,7 +79,7 @@ def _likeness(situation: Situation) -> dict[str, Array]:
     other = _others(situation, cosine)
     best = other.max(axis=1)
     top = np.partition(other, -min(LIKENESS_TOP, h), axis=1)[:, -LIKENESS_TOP:]
-    weight = recency(situation)
+    weight = situation.past.recency
     return {
         "likeness": cosine @ (weight / weight.sum()),
         "likeness_max": best,

@@ -1,0 +1,85 @@
+"""What of a shopper's history does not depend on the candidates; pure.
+
+Serving computes it while Elasticsearch searches, so that a list with its candidates waits for
+less.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour import copurchase
+from indexer.behaviour.popularity import DAY_SECONDS
+from indexer.behaviour.shopper_profile import ShopperProfile
+from indexer.catalogue import card
+
+HISTORY_MAX = 50
+RECENT_HALF_LIFE_DAYS = 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """A shopper's side of a list: `h` history items, their cards and `copurchase` rows."""
+
+    shopper: ShopperProfile
+    history_cards: NDArray[Any] | None  # [h]
+    partners: Sequence[NDArray[np.void]]  # [h] rows
+    now: float
+
+    def prepare(self) -> "Past":
+        """Compute everything now; later uses find it."""
+        _ = (self.vectors, self.recency, self.partner_rows, self.strength, self.by_item)
+        return self
+
+    @cached_property
+    def history(self) -> NDArray[np.void]:
+        """Profile records of the history items [h], latest first."""
+        return self.shopper.records[:HISTORY_MAX]
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32] | None:
+        """Text vectors of the history items [h, dims]; None where there are no cards."""
+        if self.history_cards is None or not len(self.history):
+            return None
+        return card.vectors(self.history_cards)
+
+    @cached_property
+    def recency(self) -> NDArray[np.float32]:
+        """Weight of each history item [h], 1 for one touched now."""
+        age_days = np.maximum(self.now - self.history["last"], 0.0) / DAY_SECONDS
+        return np.exp2(-age_days / RECENT_HALF_LIFE_DAYS).astype(np.float32)
+
+    @cached_property
+    def by_item(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+        """Hashes of all items of the profile, sorted, and the record that each one has."""
+        items = np.ascontiguousarray(self.shopper.records["item"])
+        order = np.argsort(items)
+        return items[order], order
+
+    @cached_property
+    def partner_rows(self) -> tuple[NDArray[np.uint64], NDArray[np.void], NDArray[np.intp]]:
+        """All partners by hash: sorted hashes, their records, and whose partner each is."""
+        rows = np.frombuffer(b"".join(p.tobytes() for p in self.partners), copurchase.PARTNER)
+        of = np.repeat(np.arange(len(self.partners)), [len(p) for p in self.partners])
+        order = np.argsort(rows["item"], kind="stable")
+        return np.ascontiguousarray(rows["item"][order]), rows[order], of[order]
+
+    @cached_property
+    def strength(self) -> NDArray[np.float32]:
+        """Sum of the purchase weights of each history item's partners [h]."""
+        return np.array([p["purchase"].sum() for p in self.partners], dtype=np.float32)
+
+
+def within(
+    sorted_items: NDArray[np.uint64], items: NDArray[np.uint64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every pair of a place in `sorted_items` [p] and a place in `items` [p] with equal hashes."""
+    first = np.searchsorted(sorted_items, items, side="left")
+    count = np.searchsorted(sorted_items, items, side="right") - first
+    column = np.repeat(np.arange(len(items)), count)
+    start = np.repeat(first - np.concatenate(([0], np.cumsum(count)[:-1])), count)
+    return start + np.arange(len(column)), column
