@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from compose.local import archive, ground, java_runtime, ports, stack, valkey
@@ -15,6 +14,8 @@ from compose.local.readiness import is_ready
 from indexer import connections, settings
 from indexer.errors import CouldNotReach, HitweaveError
 from reranker import settings as serving_settings
+from reranker.fusion import artifact
+from reranker.fusion.registry import CURRENT, Registry
 
 DEFAULT_PSEUDONYM_KEY = "hitweave-local"
 FREE_BYTES_MIN = 5_000_000_000
@@ -184,24 +185,22 @@ def check_sidecar(usable: settings.Settings) -> Iterator[Finding]:
 
 def check_models(usable: settings.Settings) -> Iterator[Finding]:
     """Whether each promoted model is whole and of these signals."""
-    folders = sorted(path.parent for path in usable.models_dir.glob("*/current"))
-    if not folders:
+    indices = sorted(path.parent.name for path in usable.models_dir.glob(f"*/{CURRENT}"))
+    if not indices:
         advice = "fused searches use the untrained order until `hitweave train INDEX`"
         yield Finding("models", "note", f"no model in {usable.models_dir}", advice)
-    for folder in folders:
-        yield _examine_model(folder)
+    for index in indices:
+        yield _examine_model(Registry(usable.models_dir, index))
 
 
-def _examine_model(folder: Path) -> Finding:
-    from reranker.fusion import artifact
-
-    version = (folder / "current").read_text().strip()
+def _examine_model(registry: Registry) -> Finding:
+    name, version = registry.folder.name, registry.current()
     try:
-        artifact.load(folder / version)
+        artifact.load(registry.path(str(version)))
     except HitweaveError as error:
-        advice = f"`hitweave models rollback`, or `hitweave train {folder.name}` again"
-        return Finding("models", "fault", f"{folder.name}: {error.message}", advice)
-    return Finding("models", "ok", f"{folder.name}: {version} is whole")
+        advice = f"`hitweave models rollback`, or `hitweave train {name}` again"
+        return Finding("models", "fault", f"{name}: {error.message}", advice)
+    return Finding("models", "ok", f"{name}: {version} is whole")
 
 
 def _refused(subject: str, error: HitweaveError) -> Finding:
