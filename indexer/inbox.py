@@ -1,11 +1,18 @@
 """The only place that sends work to the queues, and how every process talks to the broker.
 
-Tasks are sent by name, so a sender imports nothing that does them.
+Tasks are sent by name, so a sender imports nothing that does them. A worker that is killed between
+taking a message from the broker and noting that it holds it takes the message along; so what is
+sent is also kept until it is done, and workers send again what the broker has lost. Every task is
+safe to do twice.
 """
 
 import threading
+import time
+from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
+import orjson
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -20,6 +27,9 @@ QUEUES = ("embed", "index", "behaviour")
 RESTORE_INTERVAL_SECONDS = 1
 RESTORE_LOCK_SECONDS = 10
 SEND_TIMEOUT_SECONDS = 5
+# Longer than sending takes: what was kept this long ago is with the broker, held, done or lost.
+LOST_AFTER_SECONDS = 5.0
+HELD = "unacked"  # kombu's hash of messages that workers hold
 
 _sending = threading.Lock()
 _senders: dict[str, Celery] = {}
@@ -27,14 +37,7 @@ _senders: dict[str, Celery] = {}
 
 def submit(name: str, queue: str, **kwargs: Any) -> None:
     """Queue a task with plain data; raises ValkeyUnavailable when the broker does not take it."""
-    known = settings.load()
-    try:
-        _sender(known).send_task(name, kwargs=kwargs, queue=queue, retry=False)
-    except (OperationalError, redis.RedisError, OSError) as error:
-        raise ValkeyUnavailable(
-            f"the broker at {known.celery_broker_url} does not take work "
-            f"({type(error).__name__}): start it (`hitweave up`) or set HITWEAVE_BROKER_URL"
-        ) from error
+    _send(settings.load(), str(uuid4()), {"name": name, "kwargs": kwargs}, queue)
 
 
 def listening(queues: tuple[str, ...], timeout_seconds: float = 2.0) -> set[str]:
@@ -74,6 +77,96 @@ def celery_app(known: Settings) -> Celery:
         },
     )
     return app
+
+
+def done(task_id: str, queue: str) -> None:
+    """Forget a task that needs no more doing."""
+    broker = _broker(settings.load())
+    if broker is not None:
+        with broker.pipeline() as pipe:
+            pipe.zrem(_sent_key(queue), task_id)
+            pipe.hdel(_kept_key(queue), task_id)
+            pipe.execute()
+
+
+def sent_again(task_id: str, queue: str) -> None:
+    """Note that a task went to the end of its queue once more, by a retry."""
+    broker = _broker(settings.load())
+    if broker is not None:
+        broker.zadd(_sent_key(queue), {task_id: time.time()}, xx=True)
+
+
+def send_lost_again(queue: str, now: float) -> int:
+    """Send tasks that are neither queued, nor held by a worker, nor done; how many there were.
+
+    A queue is read in the order of sending, so what was sent before its oldest message is not in
+    it. A message is seen wrongly as lost where it moves meanwhile: it is done twice.
+    """
+    known = settings.load()
+    broker = _broker(known)
+    if broker is None:
+        return 0
+    oldest = broker.lindex(queue, -1)
+    until = now - LOST_AFTER_SECONDS
+    if oldest:
+        sent_at: Any = broker.zscore(_sent_key(queue), _task_id(orjson.loads(oldest)))
+        if sent_at is None:  # a repeat of what is done already; the next look tells more
+            return 0
+        until = min(until, sent_at)
+    candidates: Any = broker.zrangebyscore(_sent_key(queue), "-inf", f"({until}")
+    if not candidates:
+        return 0
+    held: Any = broker.hvals(HELD)
+    with_workers = {_task_id(orjson.loads(message)[0]) for message in held}
+    lost = [task_id for task_id in candidates if task_id.decode() not in with_workers]
+    kept: Any = broker.hmget(_kept_key(queue), lost) if lost else []
+    found = [(task_id.decode(), body) for task_id, body in zip(lost, kept, strict=True) if body]
+    for task_id, body in found:
+        _send(known, task_id, orjson.loads(body), queue)
+    return len(found)
+
+
+def _send(known: Settings, task_id: str, task: dict[str, Any], queue: str) -> None:
+    try:
+        broker = _broker(known)
+        if broker is not None:
+            with broker.pipeline() as pipe:
+                pipe.hset(_kept_key(queue), task_id, orjson.dumps(task))
+                pipe.zadd(_sent_key(queue), {task_id: time.time()})
+                pipe.execute()
+        _sender(known).send_task(
+            task["name"], kwargs=task["kwargs"], queue=queue, task_id=task_id, retry=False
+        )
+    except (OperationalError, redis.RedisError, OSError) as error:
+        raise ValkeyUnavailable(
+            f"the broker at {known.celery_broker_url} does not take work "
+            f"({type(error).__name__}): start it (`hitweave up`) or set HITWEAVE_BROKER_URL"
+        ) from error
+
+
+def _task_id(message: dict[str, Any]) -> str:
+    return str(message["headers"]["id"])
+
+
+def _kept_key(queue: str) -> str:
+    return f"hw:outbox:{queue}:tasks"
+
+
+def _sent_key(queue: str) -> str:
+    return f"hw:outbox:{queue}:sent"
+
+
+def _broker(known: Settings) -> redis.Redis | None:
+    """The broker as a server that may lose a message; None for one that cannot."""
+    url = known.celery_broker_url
+    return _client(url) if url.startswith(("redis://", "rediss://", "unix://")) else None
+
+
+@lru_cache(maxsize=4)
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        url, socket_timeout=SEND_TIMEOUT_SECONDS, socket_connect_timeout=SEND_TIMEOUT_SECONDS
+    )
 
 
 def _sender(known: Settings) -> Celery:

@@ -12,6 +12,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import redis
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task, shared_task
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
@@ -61,8 +62,8 @@ class CatalogueTask(Task):  # type: ignore[misc]
         kwargs: dict[str, Any],
         einfo: Any,  # noqa: ARG002
     ) -> None:
-        """Note the chunk as given up, its lines as rejected."""
-        if "job" in kwargs:
+        """Note the chunk as given up, its lines as rejected; one whose process ended goes on."""
+        if "job" in kwargs and not isinstance(exc, (TimeLimitExceeded, WorkerLostError)):
             give_up(kwargs, f"{type(exc).__name__}: {exc}")
 
 
