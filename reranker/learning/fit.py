@@ -119,6 +119,7 @@ def fit(
 ) -> Fitted:
     """Train for `epochs`; with `measure` keep the best epoch and stop when it no longer rises."""
     random = np.random.default_rng(seed)
+    torch.manual_seed(seed)  # of dropout
     optimiser = torch.optim.AdamW(
         network.parameters(), learning_rate, weight_decay=schedule.weight_decay
     )

@@ -44,7 +44,8 @@ class Schedule(BaseModel):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     refit_epochs: int = Field(1, ge=0, description="Epochs over all lists after measuring.")
-    threads: int = Field(2, ge=1)
+    # More threads wait for each other by spinning: on a busy machine that costs more than it gains.
+    threads: int = Field(1, ge=1)
     baseline: bool = Field(True, description="Also train LambdaMART on the same signals.")
     int8: bool = True
     # Gate
