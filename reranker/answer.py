@@ -210,7 +210,7 @@ def _known(
         return None, None
     dims, now = generation.recipe.dims, process.clock()
     try:
-        return knowledge.known(process.memory, generation.index, reading, dims, now), None
+        return knowledge.known(process.memory, process.pasts, reading, dims, now), None
     except ValkeyUnavailable:
         return None, "valkey_unavailable"
 

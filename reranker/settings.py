@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     records_cached: int = Field(
         100_000, ge=0, description="Item cards, and likewise popularity records, a process keeps."
     )
+    shoppers_cached: int = Field(
+        200, ge=0, description="Shoppers whose history a process keeps ready for their next search."
+    )
     record_queue: int = Field(
         10_000, ge=1, description="Searches waiting to be recorded; further ones are dropped."
     )

@@ -108,9 +108,9 @@ def unpack_many(blobs: Sequence[bytes | None], dims: int) -> tuple[NDArray[Any],
     empty["price"] = empty["popularity"] = np.nan
     empty["available"] = 1
     filler = empty.tobytes()
-    present = np.array([b is not None and len(b) == dtype.itemsize for b in blobs], dtype=bool)
-    joined = b"".join(b if ok and b else filler for b, ok in zip(blobs, present, strict=True))
-    records = np.frombuffer(joined, dtype)
+    fits = [b is not None and len(b) == dtype.itemsize for b in blobs]
+    known = [b if ok and b else filler for b, ok in zip(blobs, fits, strict=True)]
+    records, present = np.frombuffer(b"".join(known), dtype), np.array(fits, dtype=bool)
     return records, present & (records["version"] == VERSION)
 
 

@@ -11,19 +11,23 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+import redis
 from elasticsearch import ApiError, Elasticsearch, TransportError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from indexer import connections, inbox
 from indexer import settings as server_settings
 from indexer.behaviour import applications, intake
 from indexer.behaviour.applications import Applications
 from indexer.behaviour.tasks import QUEUE, TASK_OF
-from indexer.errors import ElasticsearchUnavailable
+from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker import settings
 
 # An index that was made a moment ago is known this soon.
 AFRESH_SECONDS = 1.0
 ELASTICSEARCH_SECONDS_MAX = 3.0
+BROKER_SECONDS_MAX = 1.0
 
 
 class FrontDoor:
@@ -32,6 +36,7 @@ class FrontDoor:
     def __init__(
         self,
         es: Elasticsearch,
+        broker: redis.Redis,
         *,
         pseudonym_key: str,
         chunk_events: int,
@@ -39,6 +44,7 @@ class FrontDoor:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._es = es
+        self._broker = broker
         self._pseudonym_key = pseudonym_key
         self._chunk_events = chunk_events
         self._ttl_seconds = ttl_seconds
@@ -59,8 +65,19 @@ class FrontDoor:
 
     def hand_on(self, taken: intake.Intake) -> None:
         """Off to the workers; raises ValkeyUnavailable where the broker does not take it."""
+        self._check_broker()
         for kind, index, documents in taken.batches(self._chunk_events):
             inbox.submit(TASK_OF[kind], QUEUE, index=index, documents=documents)
+
+    def _check_broker(self) -> None:
+        """Fails at once where sending would try for seconds."""
+        try:
+            self._broker.ping()
+        except redis.RedisError as error:
+            raise ValkeyUnavailable(
+                f"the broker does not answer ({type(error).__name__}), nothing of this request was "
+                "taken: start it (`hitweave up`) or set HITWEAVE_BROKER_URL, then send it again"
+            ) from error
 
     def _terms(self, ttl_seconds: float) -> intake.Terms:
         there = self._applications(ttl_seconds)
@@ -96,6 +113,12 @@ def _open(_process: int) -> FrontDoor:
     return FrontDoor(
         connections.elasticsearch(
             servers, request_timeout=ELASTICSEARCH_SECONDS_MAX, max_retries=0
+        ),
+        connections.valkey(
+            servers.model_copy(update={"valkey_url": servers.celery_broker_url}),
+            socket_timeout=BROKER_SECONDS_MAX,
+            socket_connect_timeout=BROKER_SECONDS_MAX,
+            retry=Retry(NoBackoff(), 0),
         ),
         pseudonym_key=servers.pseudonym_key.get_secret_value(),
         chunk_events=servers.events_chunk,

@@ -4,6 +4,8 @@ Reading is split in two, so that Valkey works while the query is encoded and Ela
 searches: `ask` before, `Known` after.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +26,7 @@ from indexer.behaviour.query_stats import QueryStats
 from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
-from reranker.serving.memory import Memory, Reading
+from reranker.serving.memory import Memory, Reading, Revisions
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import HISTORY_MAX, Past
 from reranker.signals.situation import Situation
@@ -65,7 +67,32 @@ def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Re
     return memory.ask(index, suffixes)
 
 
-def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: float) -> Known:
+class Pasts:
+    """The shoppers seen last, as they were under the revisions they were read with."""
+
+    def __init__(self, shoppers_max: int) -> None:
+        self._shoppers_max = shoppers_max
+        self._kept: OrderedDict[tuple[str, bytes], tuple[Revisions, Past]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, index: str, shopper: bytes, revisions: Revisions) -> Past | None:
+        """The past of a shopper's value, where nothing changed since it was made ready."""
+        with self._lock:
+            kept = self._kept.get((index, shopper))
+            if kept is None or kept[0] != revisions or None in revisions:
+                return None
+            self._kept.move_to_end((index, shopper))
+            return kept[1]
+
+    def keep(self, index: str, shopper: bytes, revisions: Revisions, past: Past) -> None:
+        """Keep one, and let go of the one that was used longest ago."""
+        with self._lock:
+            self._kept[index, shopper] = (revisions, past)
+            while len(self._kept) > self._shoppers_max:
+                self._kept.popitem(last=False)
+
+
+def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: float) -> Known:
     """What the reading says; the history's cards and partners are read and made ready now.
 
     Windows count back from the watermark, from the clock where no event ever came.
@@ -73,19 +100,26 @@ def known(memory: Memory, index: str, reading: Reading, dims: int, clock_now: fl
     mark_blob, stats_blob, shopper_blob = (*reading.finish(), None, None, None)[:3]
     mark = watermark.decode(mark_blob)
     now = clock_now if mark.at is None else mark.at
-    shopper = shopper_profile.decode(shopper_blob)
     stats = query_stats.decode(stats_blob)
+    if shopper_blob is None:
+        return Known(Past(shopper_profile.empty(), None, (), now), stats)
+    past = pasts.find(reading.index, shopper_blob, reading.revisions)
+    if past is None:
+        past = _past(memory, reading.index, shopper_blob, dims, now)
+        pasts.keep(reading.index, shopper_blob, reading.revisions, past)
+    return Known(past, stats)
+
+
+def _past(memory: Memory, index: str, shopper_blob: bytes, dims: int, now: float) -> Past:
+    shopper = shopper_profile.decode(shopper_blob)
     ids = shopper.ids(min(len(shopper), HISTORY_MAX))
-    if not ids:
-        return Known(Past(shopper, None, (), now), stats)
     cards, rows = memory.history(index, ids)
-    past = Past(
+    return Past(
         shopper=shopper,
         history_cards=card.unpack_many(cards, dims)[0],
         partners=tuple(copurchase.unpack(row) for row in rows),
         now=now,
-    )
-    return Known(past.prepare(), stats)
+    ).prepare()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

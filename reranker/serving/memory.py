@@ -21,6 +21,7 @@ REST_AFTER_FAILURE_SECONDS = 1.0
 BEHAVIOUR, CARDS = "revision", "cards-revision"
 
 Blobs = list[bytes | None]
+Revisions = tuple[bytes | None, bytes | None]  # of behaviour and of cards
 
 
 class Memory:
@@ -121,27 +122,29 @@ class Memory:
             "or set HITWEAVE_VALKEY_URL"
         )
 
-    def finish(self, index: str, ticket: Ticket) -> Blobs:
-        """The values that `ask` sent for."""
+    def finish(self, index: str, ticket: Ticket) -> tuple[Revisions, Blobs]:
+        """The index's revisions and the values that `ask` sent for."""
         try:
             values = self._lines.receive(ticket)
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
         self.revised(index, values[0], values[1])
-        return cast(Blobs, values[2:])
+        return (values[0], values[1]), cast(Blobs, values[2:])
 
 
 class Reading:
-    """Values on their way to the thread that asked."""
+    """Values on their way to the thread that asked; `revisions` are known once it finished."""
 
     def __init__(self, memory: Memory, index: str, ticket: Ticket) -> None:
+        self.index = index
+        self.revisions: Revisions = (None, None)
         self._memory = memory
-        self._index = index
         self._ticket = ticket
 
     def finish(self) -> Blobs:
         """The values asked for; raises ValkeyUnavailable."""
-        return self._memory.finish(self._index, self._ticket)
+        self.revisions, values = self._memory.finish(self.index, self._ticket)
+        return values
 
 
 class _Kept:

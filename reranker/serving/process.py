@@ -11,6 +11,7 @@ from indexer.settings import Settings as ServerSettings
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
 from reranker.serving.generations import Generations
+from reranker.serving.knowledge import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
 from reranker.serving.pins import Pins
@@ -30,6 +31,7 @@ class Process:
     generations: Generations
     vectors: QueryVectors
     memory: Memory
+    pasts: Pasts
     pins: Pins
     models: Models
     recorder: Recorder
@@ -61,6 +63,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
         generations=generations,
         vectors=vectors,
         memory=memory,
+        pasts=Pasts(settings.shoppers_cached),
         pins=Pins(memory, ttl_seconds=settings.page_ttl_seconds),
         models=Models(
             servers.models_dir,
