@@ -16,11 +16,12 @@ from reranker.learning.cases import Case
 from reranker.learning.goods import Goods
 from reranker.learning.moments import Moment
 from reranker.retrieval.candidates import Candidates
-from reranker.signals import build
+from reranker.signals import build, definition
 from reranker.signals.item_table import ItemTable
 from reranker.signals.situation import HISTORY_MAX, Situation
 
 LABELS = 3
+HALF = 0.5
 Found = Mapping[str, Candidates]  # query → candidates
 
 
@@ -131,8 +132,10 @@ def _add(
     situation = _situation(case, moment, world, candidates, items)
     made = build.assemble(situation)
     target = np.array([item_id == case.target for item_id in candidates.ids])
-    if case.derived and not target.any():
-        return
+    if case.derived:
+        if not target.any():
+            return
+        labels *= _asked_for(made["signals"], target)[:, None]
     rows = _kept(labels, np.isfinite(candidates.bm25), assembly.keep, random)
     history = world.goods.rows(situation.shopper.ids(min(len(situation.shopper), HISTORY_MAX)))
     lists.add(
@@ -163,15 +166,19 @@ def _candidates(
 
 
 def _labels(case: Case, candidates: Candidates) -> NDArray[np.float32]:
-    """Labels [n, 3]. Of a derived case's basket only what the words find counts: the query came
-    from one title, and what it does not match was not what it asked for.
-    """
+    """Labels [n, 3] of what was done with the candidates."""
     labels = np.zeros((len(candidates), LABELS), dtype=np.float32)
-    matched = np.isfinite(candidates.bm25)
     for row, item_id in enumerate(candidates.ids):
-        if item_id in case.labels and (matched[row] or not case.derived):
+        if item_id in case.labels:
             labels[row] = case.labels[item_id]
     return labels
+
+
+def _asked_for(signals: NDArray[np.float32], target: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which items of a derived case's basket count [n]: the query was cut out of one title, so
+    only an item whose title has it in a row can have been what was asked for.
+    """
+    return target | (signals[:, definition.INDEX["phrase"]] > HALF)
 
 
 def _situation(
