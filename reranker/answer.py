@@ -24,6 +24,7 @@ from reranker.retrieval import query as bodies
 from reranker.retrieval.candidates import Candidates, NoIdColumn, Retrieved
 from reranker.retrieval.fetch import Asking
 from reranker.retrieval.node import LateAnswer
+from reranker.retrieval.query_vector import recipe_digest
 from reranker.serving import knowledge, metrics, order, paging, pins, scoring
 from reranker.serving.call import Call
 from reranker.serving.deadline import Deadline
@@ -82,6 +83,7 @@ def rank(process: Process, call: Call) -> Ranking:
     elasticsearch_ms = call.deadline.took_ms()
     asked = Asked(
         index=generation.index,
+        recipe_digest=recipe_digest(generation.recipe),
         text=request.text,
         candidates=retrieved.candidates,
         window=request.options.window,
@@ -135,6 +137,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     who, no_shopper = _known(process, generation, reading)
     asked = Asked(
         index=generation.index,
+        recipe_digest=recipe_digest(generation.recipe),
         text=given.text,
         candidates=given.candidates,
         window=len(given.candidates),

@@ -30,7 +30,7 @@ class QueryVectors:
 
     def of(self, text: str, recipe: Recipe) -> NDArray[np.float32]:
         """The vector [dims] of `text`; raises EncoderUnavailable or InvalidVector."""
-        key = (_digest(recipe), text)
+        key = (recipe_digest(recipe), text)
         with self._lock:
             known = self._kept.get(key)
             if known is not None:
@@ -49,7 +49,7 @@ class QueryVectors:
 
         One that could not be opened is not tried again for a while: trying takes seconds.
         """
-        digest = _digest(recipe)
+        digest = recipe_digest(recipe)
         encoder = self._encoders.get(digest)
         if encoder is not None:
             return encoder
@@ -65,6 +65,6 @@ class QueryVectors:
 
 
 @lru_cache(maxsize=256)
-def _digest(recipe: Recipe) -> str:
+def recipe_digest(recipe: Recipe) -> str:
     """The recipe's digest; hashing it anew costs more than the whole look-up."""
     return recipe.digest()

@@ -44,10 +44,12 @@ class Known:
 class Asked:
     """A list to score: for which words, whom and which index.
 
-    `window` is how many candidates the model looks at, `dims` the length of the index's vectors.
+    `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
+    index's vectors.
     """
 
     index: str
+    recipe_digest: str
     text: str
     candidates: Candidates
     window: int

@@ -36,6 +36,7 @@ class Loaded:
     version: str
     scorer: Scorer
     item_table: ItemTable
+    recipe_digest: str
 
 
 class Models:
@@ -57,13 +58,14 @@ class Models:
         self._seen: dict[str, tuple[int, int]] = {}
         self._stop = threading.Event()
 
-    def serving(self, index: str) -> Loaded | None:
-        """The model of an index, as last loaded; loads nothing itself."""
-        return self._serving.get(index)
+    def serving(self, index: str, recipe_digest: str) -> Loaded | None:
+        """The model of an index, as last loaded, where it was made for vectors of that recipe."""
+        loaded = self._serving.get(index)
+        return loaded if loaded is not None and loaded.recipe_digest == recipe_digest else None
 
-    def is_broken(self, index: str) -> bool:
-        """Whether a model should serve but none could be loaded."""
-        return index in self._seen and index not in self._serving
+    def should_serve(self, index: str) -> bool:
+        """Whether some model was promoted, loaded or not, fitting or not."""
+        return index in self._seen
 
     def version(self, index: str) -> str | None:
         """Which model serves an index; None for the prior."""
@@ -130,7 +132,7 @@ class Models:
 def _open(folder: Path, version: str) -> Loaded:
     opened = artifact.load(folder)
     scorer = Scorer(opened)
-    return Loaded(version, scorer, opened.item_table)
+    return Loaded(version, scorer, opened.item_table, opened.manifest.recipe_digest)
 
 
 def teller(client: redis.Redis) -> Callable[[Mapping[str, str]], None]:

@@ -49,7 +49,7 @@ def fused(memory: Memory, models: Models, asked: Asked) -> Fused:
     """The model's scores, else the prior's."""
     candidates = asked.candidates
     both = baseline.rrf(candidates)
-    loaded = models.serving(asked.index)
+    loaded = models.serving(asked.index, asked.recipe_digest)
     if asked.who is None:
         return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
     try:
@@ -73,7 +73,7 @@ def fused(memory: Memory, models: Models, asked: Asked) -> Fused:
 def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelInput) -> Fused:
     """Scores [m] of the inputs' candidates."""
     if loaded is None:
-        why = "model_unavailable" if models.is_broken(index) else None
+        why = "model_unavailable" if models.should_serve(index) else None
         return Fused(baseline.prior(inputs["signals"]), degraded=why, inputs=inputs)
     try:
         scored = loaded.scorer.score(inputs)

@@ -29,6 +29,7 @@ from reranker.serving.process import Process, open_process
 from reranker.serving.recorder import Recorder
 from reranker.settings import Settings
 from tests.conftest import Stack, free_port
+from tests.reranker.artifacts import promote_untrained
 
 DIMS = 32
 TITLES = {
@@ -112,8 +113,8 @@ class Fails:
 class OneModel(Models):
     """A registry with one model."""
 
-    def serving(self, index: str) -> Loaded | None:
-        return Loaded("v1", Fails(), None)  # type: ignore[arg-type]
+    def serving(self, index: str, recipe_digest: str) -> Loaded | None:
+        return Loaded("v1", Fails(), None, recipe_digest)  # type: ignore[arg-type]
 
 
 def test_with_all_parts_there_nothing_is_degraded(process: Process, shop: Generation) -> None:
@@ -167,6 +168,33 @@ def test_a_model_that_cannot_be_loaded_is_refused_and_named(
     (folder / "current").unlink()
     process.models.look()
     assert search(client(process), shop)[1]["hitweave"]["degraded"] is None
+
+
+def test_a_promoted_model_takes_over_and_explains_itself(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    asked = client(process)
+    assert search(asked, shop)[1]["hitweave"]["model"] is None
+    for version in ("v1", "v2"):
+        promote_untrained(folder, shop, version, seed=int(version[1:]))
+        process.models.look()
+        status, answer = search(asked, shop)
+        assert (status, answer["hitweave"]["degraded"]) == (200, None)
+        assert answer["hitweave"]["model"] == version
+    (folder / shop.index / "v2" / "model.onnx").write_bytes(b"altered")
+    (folder / shop.index / "current").touch()
+    process.models.look()
+    ext = {"hitweave": {"record": False, "explain": True}}
+    answer = asked.post(f"/{shop.index}/_search", json={"query": QUERY, "ext": ext}).get_json()
+    assert answer["hitweave"]["model"] == "v2"  # the one in memory goes on
+    for hit in answer["hits"]["hits"]:
+        prior, residual, *moved = hit["_explanation"]["details"]
+        assert residual["value"] != 0
+        attention = sum(detail["value"] for detail in residual["details"])
+        assert attention == pytest.approx(residual["value"], abs=1e-5)
+        parts = prior["value"] + residual["value"] + sum(part["value"] for part in moved)
+        assert parts == pytest.approx(hit["_score"], abs=1e-5)
 
 
 class SlowProxy:

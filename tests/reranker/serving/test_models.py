@@ -20,7 +20,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(version)
         if version.startswith("broken"):
             raise InvalidArtifact(f"{folder} was altered")
-        return Loaded(version, None, None)  # type: ignore[arg-type]
+        return Loaded(version, None, None, "recipe")  # type: ignore[arg-type]
 
     monkeypatch.setattr(models, "_open", open_)
     return seen
@@ -36,8 +36,8 @@ def point(folder: Path, version: str) -> None:
 def test_without_a_registry_nothing_serves(tmp_path: Path) -> None:
     watched = Models(tmp_path / "none", poll_seconds=60)
     watched.look()
-    assert watched.serving("shop") is None
-    assert not watched.is_broken("shop")
+    assert watched.serving("shop", "recipe") is None
+    assert not watched.should_serve("shop")
 
 
 def test_a_promoted_model_takes_over_once(tmp_path: Path, opened: list[str]) -> None:
@@ -58,7 +58,7 @@ def test_a_broken_model_leaves_the_old_one_serving(tmp_path: Path, opened: list[
     point(tmp_path, "broken")
     watched.look()
     assert watched.version("shop") == "v1"
-    assert not watched.is_broken("shop")
+    assert watched.serving("shop", "recipe") is not None
 
 
 def test_a_first_model_that_is_broken_is_known_to_be(tmp_path: Path, opened: list[str]) -> None:
@@ -66,7 +66,7 @@ def test_a_first_model_that_is_broken_is_known_to_be(tmp_path: Path, opened: lis
     point(tmp_path, "broken")
     watched.look()
     assert watched.version("shop") is None
-    assert watched.is_broken("shop")
+    assert watched.should_serve("shop")
 
 
 def test_rolling_back_to_none_serves_the_prior(tmp_path: Path, opened: list[str]) -> None:
@@ -84,3 +84,12 @@ def test_it_tells_of_every_index_that_is_served(tmp_path: Path, opened: list[str
     point(tmp_path, "v1")
     watched.look()
     assert told == [{"other": "none", "shop": "v1"}]
+
+
+def test_a_model_of_other_vectors_does_not_serve(tmp_path: Path, opened: list[str]) -> None:
+    watched = Models(tmp_path, poll_seconds=60)
+    point(tmp_path, "v1")
+    watched.look()
+    assert watched.serving("shop", "recipe") is not None
+    assert watched.serving("shop", "another recipe") is None
+    assert watched.should_serve("shop")

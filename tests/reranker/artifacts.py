@@ -1,0 +1,66 @@
+"""Artifacts for tests of serving: a real network that nobody trained, exported and promoted."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from indexer.behaviour import identity
+from indexer.catalogue.generation import Generation
+from reranker.fusion import artifact
+from reranker.fusion.artifact import Manifest, Parts
+from reranker.fusion.baseline import PriorWeights
+from reranker.fusion.registry import Registry
+from reranker.learning import export
+from reranker.learning.network import HEADS, FusionNetwork, NetworkConfig
+from reranker.signals import definition
+from reranker.signals.build import HISTORY_FEATURES
+from reranker.signals.item_table import ItemTable
+
+ROWS = 8
+
+
+def promote_untrained(
+    models_dir: Path, generation: Generation, version: str, *, seed: int = 0
+) -> None:
+    """Write and promote a network whose heads are random, so that its residual is not zero."""
+    torch.manual_seed(seed)
+    dims = generation.recipe.dims
+    network = FusionNetwork(
+        NetworkConfig(
+            families=tuple(tuple(definition.columns(name)) for name in definition.FAMILIES),
+            signals=len(definition.SIGNALS),
+            dims=dims,
+            rows=ROWS,
+            history_features=HISTORY_FEATURES,
+            text_width=min(dims, 16),
+            width=16,
+            layers=1,
+            attention_heads=2,
+        )
+    )
+    torch.nn.init.normal_(network.heads.weight, std=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing notes that the choice by shape is fixed: it is
+        graph = export.to_onnx([network.eval()], int8=False)
+    table = ItemTable(
+        items=np.sort(identity.hashes(["lamp-a"])),
+        vectors=np.ones((1, ROWS), dtype=np.float32),
+        projection=np.zeros((dims, ROWS), dtype=np.float32),
+    )
+    manifest = Manifest(
+        version=version,
+        index=generation.index,
+        created_at="2026-01-01T00:00:00.000Z",
+        signal_digest=definition.digest(),
+        recipe_digest=generation.recipe.digest(),
+        dims=dims,
+        head_weights=dict.fromkeys(HEADS, 1.0),
+        prior_weights=PriorWeights().as_dict(),
+        tokens=["query", "item", "shopper", *definition.FAMILIES],
+        hashes={},
+    )
+    registry = Registry(models_dir, generation.index)
+    artifact.write(registry.path(version), Parts(graph, table, graph, table), manifest)
+    registry.promote(version)
