@@ -97,7 +97,7 @@ def titles(
         index=index,
         query={"match": {"title": query}},
         size=SHOWN,
-        source=["title"],
+        source={"includes": ["title"]},
         ext={"ubi": ubi, "hitweave": {"mode": mode, "record": False}},
     )
     return [str(hit["_source"]["title"]) for hit in answer["hits"]["hits"]]
