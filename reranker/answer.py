@@ -231,7 +231,7 @@ def _fused_in_time(process: Process, asked: Asked, deadline: Deadline) -> Fused:
     if deadline.passed(FUSION_SHARE):
         return Fused(baseline.rrf(asked.candidates), degraded="deadline")
     started = time.perf_counter()
-    fused = scoring.fused(process.memory, process.models, asked)
+    fused = scoring.fused(process.memory, process.refill, process.models, asked)
     metrics.PART_SECONDS.labels("fusion").observe(time.perf_counter() - started)
     return fused
 

@@ -27,6 +27,7 @@ from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading, Revisions
+from reranker.serving.refill import Refill
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import HISTORY_MAX, Past
 from reranker.signals.situation import Situation
@@ -144,12 +145,14 @@ class Items:
         return Items(self.cards[rows], self.present[rows], counts)
 
 
-def items(memory: Memory, index: str, ids: Sequence[str], dims: int) -> Items:
-    """What is remembered of items; raises ValkeyUnavailable."""
+def items(memory: Memory, refill: Refill, index: str, ids: Sequence[str], dims: int) -> Items:
+    """What is remembered of items; raises ValkeyUnavailable. Missing cards are asked for."""
     cards, counts = memory.items(index, ids)
     records, present = card.unpack_many(cards, dims)
     if not present.all():
-        metrics.CARDS_MISSING.inc(int((~present).sum()))
+        missing = [ids[row] for row in np.flatnonzero(~present).tolist()]
+        metrics.CARDS_MISSING.inc(len(missing))
+        refill.ask(index, missing)
     return Items(records, present, counts)
 
 

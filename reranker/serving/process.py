@@ -15,7 +15,8 @@ from reranker.serving.knowledge import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
 from reranker.serving.pins import Pins
-from reranker.serving.recorder import Recorder, send_to_inbox
+from reranker.serving.recorder import Document, Recorder, send_searches
+from reranker.serving.refill import Refill, send_refill
 from reranker.settings import Settings
 
 VALKEY_SECONDS_MAX = 0.2
@@ -34,13 +35,15 @@ class Process:
     pasts: Pasts
     pins: Pins
     models: Models
-    recorder: Recorder
+    recorder: Recorder[Document]
+    refill: Refill
     clock: Callable[[], float] = time.time
 
     def close(self) -> None:
         """End the threads; what waits to be recorded is handed on first."""
         self.models.close()
         self.recorder.close()
+        self.refill.close()
 
 
 def open_process(servers: ServerSettings, settings: Settings) -> Process:
@@ -72,7 +75,10 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             tell=teller(valkey),
         ),
         recorder=Recorder(
-            send_to_inbox(key), queue_max=settings.record_queue, batch_max=settings.record_batch
+            send_searches(key), queue_max=settings.record_queue, batch_max=settings.record_batch
+        ),
+        refill=Refill(
+            Recorder(send_refill, queue_max=settings.record_queue, batch_max=settings.record_batch)
         ),
     )
 

@@ -22,6 +22,7 @@ from reranker.serving import knowledge
 from reranker.serving.knowledge import Asked
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
+from reranker.serving.refill import Refill
 from reranker.signals.build import ModelInput, assemble
 
 Scores = NDArray[np.float32]
@@ -45,7 +46,7 @@ class Fused:
     tokens: tuple[str, ...] = ()
 
 
-def fused(memory: Memory, models: Models, asked: Asked) -> Fused:
+def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
     """The model's scores, else the prior's."""
     candidates = asked.candidates
     both = baseline.rrf(candidates)
@@ -53,7 +54,7 @@ def fused(memory: Memory, models: Models, asked: Asked) -> Fused:
     if asked.who is None:
         return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
     try:
-        remembered = knowledge.items(memory, asked.index, candidates.ids, asked.dims)
+        remembered = knowledge.items(memory, refill, asked.index, candidates.ids, asked.dims)
     except ValkeyUnavailable:
         return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
     rows = np.arange(len(candidates))

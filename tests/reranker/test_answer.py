@@ -27,6 +27,7 @@ from reranker.serving.models import Loaded, Models
 from reranker.serving.pins import Pins
 from reranker.serving.process import Process, open_process
 from reranker.serving.recorder import Recorder
+from reranker.serving.refill import Refill
 from reranker.settings import Settings
 from tests.conftest import Stack, free_port
 from tests.reranker.artifacts import promote_untrained
@@ -273,7 +274,9 @@ def test_documents_that_somebody_else_wrote_are_found_too(
 
 def test_a_search_is_recorded_with_the_ids_it_showed(process: Process, shop: Generation) -> None:
     taken: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
-    recorder = Recorder(lambda *batch: taken.append(batch), queue_max=10, batch_max=10)
+    recorder: Recorder[Mapping[str, Any]] = Recorder(
+        lambda *batch: taken.append(batch), queue_max=10, batch_max=10
+    )
     asked = client(process, recorder=recorder)
     _, silent = search(asked, shop, record=False)
     _, answer = search(asked, shop, record=True, size=2)
@@ -302,6 +305,34 @@ def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> Non
     recorder.close()
     assert dropped("queue_full") == full + 1
     assert dropped("inbox_failed") == failed + 2
+
+
+def test_a_missing_card_is_asked_for_once_in_a_while(
+    process: Process, valkey: redis.Redis, shop: Generation
+) -> None:
+    taken: list[tuple[str, Sequence[str]]] = []
+    now = [0.0]
+    recorder: Recorder[str] = Recorder(
+        lambda index, batch: taken.append((index, batch)), queue_max=10, batch_max=10
+    )
+    refill = Refill(recorder, clock=lambda: now[0])
+    key, revision = card_store.key(shop.index, "mug"), card_store.revision_key(shop.index)
+    kept = valkey.getdel(key)
+    valkey.incr(revision)
+    try:
+        asked = client(process, refill=refill)
+        assert "mug" in ids(search(asked, shop)[1])  # it is ranked by what is known of it
+        search(asked, shop)
+        now[0] = 61.0
+        search(asked, shop)
+    finally:
+        valkey.set(key, kept)
+        valkey.incr(revision)
+        refill.close()
+    assert [(index, item) for index, batch in taken for item in batch] == [
+        (shop.index, "mug"),
+        (shop.index, "mug"),
+    ]
 
 
 def test_alias_and_generation_name_are_the_same_index(process: Process, shop: Generation) -> None:
