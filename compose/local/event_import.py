@@ -25,7 +25,8 @@ from indexer.errors import AskedWrongly, StackFailed
 JOB_PREFIX = "events-"
 CHUNKS_UNDER_WAY_MAX = 2
 POLL_SECONDS = 0.02
-STALL_SECONDS = 20.0
+STALL_SECONDS = 2.0  # between looks at who works, while nothing moves
+NOBODY_SECONDS, BACK_SECONDS = 6.0, 120.0
 
 Line = tuple[int, bytes]
 
@@ -70,15 +71,16 @@ class EventImport:
 
     def wait(self, at_most: int = 0) -> None:
         """Until no more than `at_most` chunks are under way; raises StackFailed without workers."""
-        moved = time.monotonic()
+        moved = asked = time.monotonic()
         while len(self.under_way) > at_most:
             before = len(self.under_way)
             self._look()
+            now = time.monotonic()
             if len(self.under_way) < before:
-                moved = time.monotonic()
-            elif time.monotonic() - moved > STALL_SECONDS:
-                self._check_workers()
-                moved = time.monotonic()
+                moved = now
+            elif now - max(moved, asked) > STALL_SECONDS:
+                self._check_workers(now - moved)
+                asked = time.monotonic()
             else:
                 time.sleep(POLL_SECONDS)
 
@@ -110,8 +112,10 @@ class EventImport:
                 self.folded += count
                 self.advance(count)
 
-    def _check_workers(self) -> None:
-        if QUEUE not in inbox.listening((QUEUE,)):
+    def _check_workers(self, idle_seconds: float) -> None:
+        """A worker that ended in the middle is expected back; one that never was is not."""
+        patience = BACK_SECONDS if self.folded else NOBODY_SECONDS
+        if idle_seconds > patience and QUEUE not in inbox.listening((QUEUE,)):
             raise StackFailed(
                 f"no worker takes events ({len(self.under_way)} chunks wait in the broker and will "
                 "be folded once one does): `hitweave status` shows what is up"

@@ -28,7 +28,7 @@ CLIENTS_MAX = 10_000
 class Erased:
     """What was removed: documents by journal index, keys of Valkey by catalogue index and kind."""
 
-    journal: Counter[str] = field(default_factory=Counter)
+    journal: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(INDICES, 0)))
     valkey: dict[str, Counter[str]] = field(default_factory=dict)
 
 
