@@ -130,7 +130,9 @@ def _explain(home: Home, report: dict[str, Any]) -> NoReturn:
 def _stay(home: Home) -> None:
     """Until Ctrl-C, SIGTERM or the supervisor's own end."""
     click.echo("ready; Ctrl-C takes the stack down", err=True)
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A shell's background job inherits an ignored SIGINT: ask for it by name.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         stack.wait_for_end(home)
     except KeyboardInterrupt:
