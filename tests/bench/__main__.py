@@ -56,6 +56,9 @@ def arguments() -> argparse.Namespace:
         "--index", default=INDEX, help="an index that is there, or the one to build"
     )
     parser.add_argument("--items", type=int, default=100_000, help="products, where it is built")
+    parser.add_argument(
+        "--no-model", action="store_true", help="build without behaviour: the prior ranks"
+    )
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--size", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=10, help=f"blocks of {BLOCK} of each kind")
@@ -70,7 +73,7 @@ def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
     addresses = json.loads((Path(home) / "stack.json").read_text("utf-8"))
     with Elasticsearch(addresses["elasticsearch_url"], request_timeout=120) as es:
         if not es.indices.exists(index=args.index):
-            build(home, args.index, args.items, args.seed)
+            build(home, args)
         es.indices.refresh(index=args.index)
         facts = about(es, args.index)
         titles = some_titles(es, args.index)
@@ -123,17 +126,19 @@ def figures(latencies: list[float], seconds: float) -> dict[str, float]:
     return found | {"requests_per_second": round(len(latencies) / seconds, 1)}
 
 
-def build(home: str, index: str, items: int, seed: int) -> None:
+def build(home: str, args: argparse.Namespace) -> None:
     """Index, behaviour and model, all through the commands that a shop would use."""
     folder = Path(home) / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     products, events = folder / "products.jsonl", folder / "purchases.ndjson"
-    catalogue.write_products(products, items, seed)
-    catalogue.write_purchases(events, index, items)
-    hitweave(home, "create", index)
-    hitweave(home, "catalogue", index, str(products))
+    catalogue.write_products(products, args.items, args.seed)
+    hitweave(home, "create", args.index)
+    hitweave(home, "catalogue", args.index, str(products))
+    if args.no_model:
+        return
+    catalogue.write_purchases(events, args.index, args.items)
     hitweave(home, "events", str(events))
-    hitweave(home, "train", index, "--schedule", "quick")
+    hitweave(home, "train", args.index, "--schedule", "quick")
 
 
 def about(es: Elasticsearch, index: str) -> dict[str, Any]:
