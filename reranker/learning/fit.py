@@ -3,6 +3,7 @@
 Text vectors and behavioural vectors of all goods lie in memory once; a batch only picks rows.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -124,9 +125,7 @@ def fit(
         network.parameters(), learning_rate, weight_decay=schedule.weight_decay
     )
     steps = epochs * -(-len(lists) // schedule.batch_lists)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=max(steps, 2), pct_start=WARM_UP
-    )
+    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
     fitted = Fitted(network, 0)
     best: tuple[float, dict[str, Tensor]] | None = None
     for epoch in range(epochs):
@@ -154,6 +153,14 @@ def fit(
     if best is not None:
         network.load_state_dict(best[1])
     return fitted
+
+
+def _rate(step: int, steps: int) -> float:
+    """Share of the learning rate at a step: a linear rise, then half a cosine down to zero."""
+    rise = max(WARM_UP * steps, 1.0)
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1.0 + math.cos(math.pi * min((step - rise) / max(steps - rise, 1.0), 1.0)))
 
 
 def _loss(

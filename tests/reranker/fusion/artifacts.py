@@ -1,0 +1,69 @@
+"""A small artifact for tests, with weights that are not zero."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reranker.fusion import artifact
+from reranker.fusion.artifact import Manifest
+from reranker.fusion.baseline import PriorWeights
+from reranker.learning import export
+from reranker.learning.network import FusionNetwork, NetworkConfig
+from reranker.signals import definition
+from reranker.signals.build import HISTORY_FEATURES
+from reranker.signals.item_table import ItemTable
+from tests.reranker.signals.situations import DIMS, item_table
+
+WIDTH = 4
+
+
+def network(seed: int = 0) -> FusionNetwork:
+    config = NetworkConfig(
+        families=tuple(tuple(definition.columns(name)) for name in definition.FAMILIES),
+        signals=len(definition.SIGNALS),
+        dims=DIMS,
+        rows=WIDTH,
+        history_features=HISTORY_FEATURES,
+        text_width=8,
+        width=16,
+        layers=1,
+        attention_heads=2,
+    )
+    torch.manual_seed(seed)
+    made = FusionNetwork(config)
+    made.text_basis.copy_(torch.randn(DIMS, 8))
+    torch.nn.init.normal_(made.heads.weight, std=0.5)
+    return made.eval()
+
+
+def parts(seed: int = 0, *, int8: bool = False) -> artifact.Parts:
+    graph = export.to_onnx([network(seed)], int8=int8)
+    table: ItemTable = item_table(["a", "b", "c", "d"], WIDTH)
+    return artifact.Parts(graph, table, graph, table)
+
+
+def manifest(version: str = "v1", **changes: object) -> Manifest:
+    fields: dict[str, object] = {
+        "version": version,
+        "index": "shop",
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
+        "signal_digest": definition.digest(),
+        "recipe_digest": "0" * 16,
+        "dims": DIMS,
+        "head_weights": {"click": 0.2, "cart": 0.3, "purchase": 0.5},
+        "prior_weights": PriorWeights().as_dict(),
+        "tokens": ["query", "item", "shopper", *definition.FAMILIES],
+        "hashes": {},
+    }
+    return Manifest.model_validate({**fields, **changes})
+
+
+def write(folder: Path, version: str = "v1", seed: int = 0, **changes: object) -> Path:
+    artifact.write(folder / version, parts(seed), manifest(version, **changes))
+    return folder / version
+
+
+def close(a: object, b: object) -> None:
+    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-5)
