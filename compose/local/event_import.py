@@ -14,9 +14,9 @@ from typing import BinaryIO
 import redis
 
 from indexer import inbox
-from indexer.behaviour import fold, intake
+from indexer.behaviour import arrivals, fold, intake
+from indexer.behaviour.arrivals import QUEUE, Batch, Ticket
 from indexer.behaviour.fold import Folded
-from indexer.behaviour.tasks import QUEUE, TASK_OF
 from indexer.behaviour.ubi import redacted
 from indexer.catalogue import rejected
 from indexer.catalogue.tally import Rejection
@@ -60,9 +60,9 @@ class EventImport:
         for chunk in self._chunks(self._lines(stream)):
             taken = intake.take(chunk, self.terms)
             self._keep_rejected(taken.rejected, dict(chunk))
-            for kind, index, documents in taken.batches(self.chunk_events):
+            for index, documents in taken.batches(self.chunk_events):
                 self.wait(CHUNKS_UNDER_WAY_MAX - 1)
-                self._submit(TASK_OF[kind], index, documents)
+                self._submit(index, documents)
         self.is_read = True
 
     def total(self) -> int | None:
@@ -98,9 +98,9 @@ class EventImport:
             rejected=self.rejected + sum(part.rejected for part in parts.values()),
         )
 
-    def _submit(self, task: str, index: str, documents: list[intake.Document]) -> None:
-        inbox.submit(task, QUEUE, index=index, documents=documents, job=self.job, chunk=self.chunks)
-        self.under_way[self.chunks] = len(documents)
+    def _submit(self, index: str, documents: Batch) -> None:
+        arrivals.hand_over(self.valkey, index, documents, Ticket(self.job, self.chunks))
+        self.under_way[self.chunks] = sum(map(len, documents.values()))
         self.chunks += 1
 
     def _look(self) -> None:
@@ -117,7 +117,7 @@ class EventImport:
         patience = BACK_SECONDS if self.folded else NOBODY_SECONDS
         if idle_seconds > patience and QUEUE not in inbox.listening((QUEUE,)):
             raise StackFailed(
-                f"no worker takes events ({len(self.under_way)} chunks wait in the broker and will "
+                f"no worker takes events ({len(self.under_way)} chunks wait in Valkey and will "
                 "be folded once one does): `hitweave status` shows what is up"
             )
 

@@ -15,7 +15,7 @@ import redis
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import streaming_bulk
 
-from indexer.behaviour import journal_index, state, store
+from indexer.behaviour import arrivals, journal_index, state, store
 from indexer.behaviour.event import client_pseudonym, pseudonym
 from indexer.behaviour.journal_index import INDICES
 from indexer.errors import WriteFailed
@@ -134,4 +134,7 @@ def _forget(valkey: redis.Redis, index: str, person: Person, baskets: set[str]) 
         for kind in kept:
             pipe.delete(*kinds[kind])
         _, *removed = pipe.execute()
-    return Counter(dict(zip(kept, removed, strict=True)))
+    counts = Counter(dict(zip(kept, removed, strict=True)))
+    if aside := arrivals.forget_set_aside(valkey, index, shoppers):
+        counts["set-aside"] = aside
+    return counts

@@ -47,11 +47,14 @@ class Intake:
     identities: dict[int, tuple[str, str]] = field(default_factory=dict)  # index, id by line
     rejected: list[Rejected] = field(default_factory=list)
 
-    def batches(self, size: int) -> Iterator[tuple[Kind, str, list[Document]]]:
-        """Documents for one task each, queries first: events may look up the text of theirs."""
-        for (kind, index), documents in sorted(self.documents.items(), reverse=True):
-            for start in range(0, len(documents), size):
-                yield kind, index, documents[start : start + size]
+    def batches(self, size: int) -> Iterator[tuple[str, dict[Kind, list[Document]]]]:
+        """Documents by index, so many at a time, queries first: events look up their text."""
+        for index in sorted({index for _, index in self.documents}):
+            kinds: tuple[Kind, ...] = ("query", "event")
+            both = [(kind, it) for kind in kinds for it in self.documents.get((kind, index), [])]
+            for start in range(0, len(both), size):
+                part = both[start : start + size]
+                yield index, {kind: [it for own, it in part if own == kind] for kind in kinds}
 
     @property
     def accepted(self) -> int:

@@ -1,6 +1,6 @@
 """Elasticsearch's write routes for `ubi_events` and `ubi_queries`, for existing UBI collectors.
 
-Answered in Elasticsearch's shape as soon as the broker has the documents. A bulk request with
+Answered in Elasticsearch's shape as soon as Valkey has the documents. A bulk request with
 anything for another index is refused as a whole.
 """
 

@@ -1,4 +1,4 @@
-"""`POST /events`: UBI events and queries, answered once the broker has them.
+"""`POST /events`: UBI events and queries, answered once Valkey has them.
 
 Existing UBI collectors write to `ubi_events` and `ubi_queries` as they would in Elasticsearch (see
 collectors); both ways go through the same front door.

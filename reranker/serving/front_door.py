@@ -1,7 +1,7 @@
 """Where behaviour comes in over HTTP: which index it belongs to, and off to the workers.
 
-Nothing is kept here: what is accepted is with the broker, and what the broker does not take is an
-error to whoever sent it.
+Nothing is kept here: what is accepted is in Valkey, and what Valkey does not take is an error to
+whoever sent it.
 """
 
 import os
@@ -16,18 +16,17 @@ from elasticsearch import ApiError, Elasticsearch, TransportError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from indexer import connections, inbox
+from indexer import connections
 from indexer import settings as server_settings
-from indexer.behaviour import applications, intake
+from indexer.behaviour import applications, arrivals, intake
 from indexer.behaviour.applications import Applications
-from indexer.behaviour.tasks import QUEUE, TASK_OF
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker import settings
 
 # An index that was made a moment ago is known this soon.
 AFRESH_SECONDS = 1.0
 ELASTICSEARCH_SECONDS_MAX = 3.0
-BROKER_SECONDS_MAX = 1.0
+VALKEY_SECONDS_MAX = 1.0
 
 
 class FrontDoor:
@@ -36,7 +35,7 @@ class FrontDoor:
     def __init__(
         self,
         es: Elasticsearch,
-        broker: redis.Redis,
+        valkey: redis.Redis,
         *,
         pseudonym_key: str,
         chunk_events: int,
@@ -44,7 +43,7 @@ class FrontDoor:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._es = es
-        self._broker = broker
+        self._valkey = valkey
         self._pseudonym_key = pseudonym_key
         self._chunk_events = chunk_events
         self._ttl_seconds = ttl_seconds
@@ -64,19 +63,14 @@ class FrontDoor:
         return taken
 
     def hand_on(self, taken: intake.Intake) -> None:
-        """Off to the workers; raises ValkeyUnavailable where the broker does not take it."""
-        self._check_broker()
-        for kind, index, documents in taken.batches(self._chunk_events):
-            inbox.submit(TASK_OF[kind], QUEUE, index=index, documents=documents)
-
-    def _check_broker(self) -> None:
-        """Fails at once where sending would try for seconds."""
+        """Off to the workers; raises CouldNotReach where it is not sure that they come to it."""
         try:
-            self._broker.ping()
+            for index, documents in taken.batches(self._chunk_events):
+                arrivals.hand_over(self._valkey, index, documents)
         except redis.RedisError as error:
             raise ValkeyUnavailable(
-                f"the broker does not answer ({type(error).__name__}), nothing of this request was "
-                "taken: start it (`hitweave up`) or set HITWEAVE_BROKER_URL, then send it again"
+                f"Valkey does not take events ({type(error).__name__}): start it (`hitweave up`) "
+                "or set HITWEAVE_VALKEY_URL, then send all of this request again"
             ) from error
 
     def _terms(self, ttl_seconds: float) -> intake.Terms:
@@ -115,9 +109,9 @@ def _open(_process: int) -> FrontDoor:
             servers, request_timeout=ELASTICSEARCH_SECONDS_MAX, max_retries=0
         ),
         connections.valkey(
-            servers.model_copy(update={"valkey_url": servers.celery_broker_url}),
-            socket_timeout=BROKER_SECONDS_MAX,
-            socket_connect_timeout=BROKER_SECONDS_MAX,
+            servers,
+            socket_timeout=VALKEY_SECONDS_MAX,
+            socket_connect_timeout=VALKEY_SECONDS_MAX,
             retry=Retry(NoBackoff(), 0),
         ),
         pseudonym_key=servers.pseudonym_key.get_secret_value(),

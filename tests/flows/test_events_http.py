@@ -209,4 +209,4 @@ def test_without_valkey_the_sender_is_told_and_nothing_is_promised(
 ) -> None:
     answer = without_broker.test_client().post(path, json=clicked(shop, "a"))
     assert answer.status_code == 503
-    assert "broker" in answer.get_json()["error"]["reason"]
+    assert "Valkey" in answer.get_json()["error"]["reason"]

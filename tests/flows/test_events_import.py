@@ -195,15 +195,19 @@ def folded(valkey: redis.Redis, shop: str) -> int:
     return sum(valkey.scard(name) for name in names)
 
 
-def test_without_a_worker_it_says_so_and_leaves_the_work_with_the_broker(
-    own_broker: redis.Redis, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_a_worker_it_says_so_and_leaves_the_events_in_valkey(
+    valkey: redis.Redis,
+    own_broker: redis.Redis,
+    shop: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(event_import, "STALL_SECONDS", 0.1)
     monkeypatch.setattr(event_import, "NOBODY_SECONDS", 0.2)
     file = ndjson(tmp_path / "events.ndjson", bought(shop, 1))
     with pytest.raises(StackFailed, match="no worker"):
         behaviour.run(import_events, str(file))
-    assert own_broker.llen("behaviour") == 1
+    assert valkey.xlen(store.key(shop, "arrived")) == 1
 
 
 def test_a_person_is_removed_everywhere_and_others_stay(

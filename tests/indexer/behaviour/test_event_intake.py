@@ -74,9 +74,8 @@ def test_batches_hold_everything_once_with_queries_first() -> None:
     lines: list[Any] = [view("shoes", message=str(number)) for number in range(5)]
     lines.append({"application": "shoes", "user_query": "mug"})
     batches = list(intake.take(enumerate(lines, 1), terms()).batches(2))
-    assert [(kind, len(documents)) for kind, _, documents in batches] == [
-        ("query", 1),
-        ("event", 2),
-        ("event", 2),
-        ("event", 1),
+    assert [(index, len(it["query"]), len(it["event"])) for index, it in batches] == [
+        ("shoes", 1, 1),
+        ("shoes", 0, 2),
+        ("shoes", 0, 2),
     ]
