@@ -1,0 +1,79 @@
+"""A small made-up shop: families of goods, shoppers who keep to their colour; seeded."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour.event import BehaviourEvent
+from indexer.catalogue import card
+from reranker.learning import goods as catalogue
+from reranker.learning.goods import Goods
+from reranker.learning.material import Material
+from reranker.retrieval.candidates import Candidates
+
+DAY = 86_400.0
+START = 1_300_000_000.0
+DIMS = 12
+COLOURS = ("red", "blue", "green", "pink")
+KINDS = ("card", "bag", "mug", "lamp", "box", "clock")
+
+
+def goods() -> Goods:
+    random = np.random.default_rng(0)
+    titles = [f"{colour} {kind}" for kind in KINDS for colour in COLOURS]
+    ids = [str(number) for number in range(len(titles))]
+    blobs = []
+    for title in titles:
+        drawn = random.normal(size=DIMS).astype(np.float32)
+        blobs.append(card.pack(title=title, vector=drawn / np.linalg.norm(drawn), price=2.0))
+    return catalogue.goods(ids, titles, blobs, DIMS)
+
+
+def events(shoppers: int = 30, days: int = 120, seed: int = 1) -> list[BehaviourEvent]:
+    """Each shopper buys goods of one colour again and again, two in a basket, every few days."""
+    random = np.random.default_rng(seed)
+    found = []
+    for shopper in range(shoppers):
+        colour = shopper % len(COLOURS)
+        for day in np.arange(random.uniform(0, 6), days, 6):
+            kinds = random.choice(len(KINDS), 2, replace=False)
+            for kind in kinds:
+                item = str(kind * len(COLOURS) + colour)
+                basket = f"{shopper}/{day:.2f}"
+                found.append(
+                    BehaviourEvent(
+                        event_id=f"{basket}/{item}",
+                        action="purchase",
+                        item_id=item,
+                        timestamp=START + float(day) * DAY,
+                        user=f"u{shopper}",
+                        basket=basket,
+                    )
+                )
+    return sorted(found, key=lambda e: (e.timestamp, e.event_id))
+
+
+def find(queries: Sequence[str], _window: int) -> tuple[list[Candidates], NDArray[np.float32]]:
+    """Every item that shares a word with the query, all with the same score: keywords alone."""
+    shop = goods()
+    found = []
+    for query in queries:
+        asked = set(query.split())
+        rows = [r for r, title in enumerate(shop.titles) if asked & set(title.split())]
+        n = len(rows)
+        found.append(
+            Candidates(
+                [shop.ids[row] for row in rows],
+                np.ones(n, dtype=np.float32),
+                np.arange(1, n + 1, dtype=np.float32),
+                np.full(n, np.nan, dtype=np.float32),
+                np.full(n, np.nan, dtype=np.float32),
+            )
+        )
+    vectors = np.ones((len(queries), DIMS), dtype=np.float32) / np.sqrt(DIMS)
+    return found, vectors.astype(np.float32)
+
+
+def material() -> Material:
+    return Material(events=events(), searches=[], goods=goods(), find=find)

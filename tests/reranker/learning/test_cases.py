@@ -1,0 +1,105 @@
+"""Cases: queries from titles, snapshots before the basket, labels from what was done."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.behaviour.event import BehaviourEvent
+from reranker.learning import cases, plan
+from reranker.learning.cases import LoggedSearch, Sampling
+from reranker.learning.derived_queries import SpanStyle, derive
+from reranker.learning.schedule import Schedule
+from tests.reranker.learning import shop
+
+DAY = shop.DAY
+TITLES = dict(zip(shop.goods().ids, shop.goods().titles, strict=True))
+AT = cases.moments(shop.START + 20 * DAY, shop.START + 110 * DAY, 10)
+
+
+@given(st.text(max_size=40), st.integers(0, 99))
+def test_a_derived_query_is_a_span_of_its_title(title: str, seed: int) -> None:
+    query = derive(title, SpanStyle(), np.random.default_rng(seed))
+    if query is not None:
+        assert query
+        assert all(word in title.lower() for word in query.split())
+
+
+def test_spans_are_of_many_forms() -> None:
+    random = np.random.default_rng(0)
+    found = {derive("red birthday card holder", SpanStyle(), random) for _ in range(300)}
+    assert {"holder", "card holder", "birthday", "red birthday"} <= found
+
+
+def test_of_a_long_chinese_title_a_few_characters_are_asked() -> None:
+    random = np.random.default_rng(0)
+    found = {derive("真无线蓝牙降噪耳机运动款", SpanStyle(), random) for _ in range(50)}
+    assert all(query and 2 <= len(query) <= 4 for query in found)
+
+
+def test_moments_end_with_the_last_and_are_evenly_spaced() -> None:
+    assert AT[-1] == shop.START + 110 * DAY
+    assert {round((b - a) / DAY) for a, b in pairwise(AT)} == {10}
+
+
+def test_no_case_sees_its_own_basket_or_a_state_older_than_the_gap() -> None:
+    found = cases.derived(shop.events(), TITLES, AT, Sampling(cases=400, gap_days_max=20), 3)
+    begun = {e.timestamp for e in shop.events()}
+    assert len(found) > 300
+    assert len({case.moment for case in found}) > 5
+    for case in found:
+        assert case.time in begun
+        assert AT[case.moment] < case.time
+        assert case.time - AT[case.moment] <= 20 * DAY or case.time > AT[-1]
+        assert case.target in case.labels
+
+
+def test_equal_seeds_draw_equal_cases() -> None:
+    one, other = (cases.derived(shop.events(), TITLES, AT, Sampling(cases=50), 3) for _ in "ab")
+    assert one == other
+    assert cases.derived(shop.events(), TITLES, AT, Sampling(cases=50), 4) != one
+
+
+def deed(action: str, item: str, query_id: str | None = "q") -> BehaviourEvent:
+    return BehaviourEvent("e", action, item, AT[2] + DAY, "u", query_id=query_id, query_key="red")
+
+
+def test_a_logged_search_is_labelled_by_the_deeds_with_its_id() -> None:
+    search = LoggedSearch("q", AT[2] + DAY, "u", "red", ("1", "2", "3"))
+    deeds = [deed("click", "2"), deed("purchase", "2"), deed("click", "9"), deed("click", "1", "x")]
+    (case,) = cases.logged([search], [*deeds, deed("impression", "3")], AT)
+    assert case.labels == {"2": (1.0, 0.0, 1.0)}
+    assert case.moment == 2
+    assert not case.derived
+
+
+def test_a_search_that_nothing_was_done_after_is_no_case() -> None:
+    search = LoggedSearch("q", AT[2] + DAY, "u", "red", ("1",))
+    assert cases.logged([search], [deed("impression", "1")], AT) == []
+
+
+def test_the_plan_splits_by_time_alone() -> None:
+    schedule = Schedule(cases=300, held_out_cases=100, moments_max=8)
+    made = plan.plan(shop.events(), [], TITLES, schedule)
+    assert made is not None
+    assert all(case.time <= made.cut for case in made.train)
+    assert all(case.time > made.cut for case in made.held_out)
+    assert all(case.time > made.cut for case in made.late)
+    assert {made.at[case.moment] for case in made.held_out} == {made.cut}
+    assert len(made.at) <= 8 + 1
+
+
+def test_behaviour_of_one_moment_gives_no_plan() -> None:
+    events = shop.events()
+    moment = [event for event in events if event.timestamp == events[0].timestamp]
+    assert plan.plan(moment, [], TITLES, Schedule()) is None
+
+
+@pytest.mark.parametrize("gap", [0.0, 5.0])
+def test_the_snapshot_is_the_latest_where_no_gap_is_wanted(gap: float) -> None:
+    found = cases.derived(shop.events(), TITLES, AT, Sampling(cases=100, gap_days_max=gap), 3)
+    for case in found:
+        later = [time for time in AT[case.moment + 1 :] if time < case.time]
+        assert not later or gap > 0
