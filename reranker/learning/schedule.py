@@ -31,10 +31,10 @@ class Schedule(BaseModel):
     width: int = Field(64, ge=8)
     layers: int = Field(2, ge=1)
     attention_heads: int = Field(4, ge=1)
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
     taste_width: int = Field(48, ge=2)
-    text_width: int = Field(32, ge=2, description="Main directions of the text vectors.")
-    members: int = Field(2, ge=1, le=8, description="Seeds averaged in one graph.")
+    text_width: int = Field(96, ge=2, description="Main directions of the text vectors.")
+    members: int = Field(1, ge=1, le=8, description="Seeds averaged in one graph.")
     # Optimisation
     loss: Literal["softmax_cross_entropy", "lambda_loss", "neural_ndcg"] = "softmax_cross_entropy"
     head_weights: dict[str, float] = {"click": 0.2, "cart": 0.3, "purchase": 1.0}
@@ -59,7 +59,6 @@ QUICK = {
     "held_out_cases": 600,
     "moments_max": 12,
     "tables": 2,
-    "members": 1,
     "epochs": 2,
     "keep": 48,
     "baseline": False,
