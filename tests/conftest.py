@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 import redis
 from elasticsearch import Elasticsearch
+from hypothesis import settings as hypothesis_settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A slow machine is no counter-example.
+hypothesis_settings.register_profile("hitweave", deadline=None)
+hypothesis_settings.load_profile("hitweave")
 # A busy machine must not turn answers into degraded ones; who tests the deadline sets his own.
 os.environ.setdefault("HITWEAVE_DEADLINE_MS", "20000")
 HITWEAVE = Path(sys.executable).with_name("hitweave")
