@@ -23,8 +23,6 @@ from indexer.behaviour.applications import Applications
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker import settings
 
-# An index that was made a moment ago is known this soon.
-AFRESH_SECONDS = 1.0
 ELASTICSEARCH_SECONDS_MAX = 3.0
 VALKEY_SECONDS_MAX = 1.0
 
@@ -54,12 +52,13 @@ class FrontDoor:
     def read(self, lines: Iterable[tuple[int, bytes | Any]]) -> intake.Intake:
         """Live lines, sorted; where some name an unknown application, it is looked for afresh.
 
-        Raises ElasticsearchUnavailable when it was never known which indices there are.
+        An index that was there before the lines came is always known. Raises
+        ElasticsearchUnavailable when it was never known which indices there are.
         """
-        numbered = list(lines)
-        taken = intake.take(numbered, self._terms(self._ttl_seconds))
+        numbered, arrived = list(lines), time.monotonic()
+        taken = intake.take(numbered, self._terms(arrived - self._ttl_seconds))
         if any(it.reason.startswith("application: ") for it in taken.rejected):
-            return intake.take(numbered, self._terms(AFRESH_SECONDS))
+            return intake.take(numbered, self._terms(arrived))
         return taken
 
     def hand_on(self, taken: intake.Intake) -> None:
@@ -73,16 +72,20 @@ class FrontDoor:
                 "or set HITWEAVE_VALKEY_URL, then send all of this request again"
             ) from error
 
-    def _terms(self, ttl_seconds: float) -> intake.Terms:
-        there = self._applications(ttl_seconds)
+    def _terms(self, since: float) -> intake.Terms:
+        there = self._applications(since)
         return intake.Terms(there, self._pseudonym_key, self._clock(), live=True)
 
-    def _applications(self, ttl_seconds: float) -> Applications:
-        """The applications as read at most `ttl_seconds` ago; older where they cannot be read."""
+    def _applications(self, since: float) -> Applications:
+        """The applications by a reading begun at `since` (monotonic seconds) or later.
+
+        Those who wait share one reading. Older where they cannot be read.
+        """
         with self._reading:
             known = self._known
-            if known is not None and time.monotonic() - known[0] < ttl_seconds:
+            if known is not None and known[0] >= since:
                 return known[1]
+            begun = time.monotonic()
             try:
                 found = applications.read(self._es)
             except (ApiError, TransportError) as error:
@@ -92,7 +95,7 @@ class FrontDoor:
                         "see whether Elasticsearch is up"
                     ) from error
                 found = known[1]
-            self._known = (time.monotonic(), found)
+            self._known = (begun, found)
             return found
 
 

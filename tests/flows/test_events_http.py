@@ -126,6 +126,18 @@ def test_lines_are_judged_one_by_one_with_their_numbers(stack: Stack, shop: str)
     assert "5 minutes" in reasons[5]
 
 
+def test_an_index_made_a_moment_ago_is_known(
+    es: Elasticsearch, valkey: redis.Redis, index_name: str, tmp_path: Path
+) -> None:
+    door = front_door.FrontDoor(es, valkey, pseudonym_key="k", chunk_events=10, ttl_seconds=3600.0)
+    line = [(1, clicked(index_name, "a"))]
+    assert door.read(line).accepted == 0
+    config = tmp_path / "index.yaml"
+    config.write_text("encoder: hashed:64\n")
+    behaviour.run(create, index_name, "--config", str(config))
+    assert door.read(line).accepted == 1
+
+
 def test_a_packed_body_is_read_and_one_that_hides_its_size_is_not(stack: Stack, shop: str) -> None:
     packed = gzip.compress(json.dumps([clicked(shop, "a"), clicked(shop, "b")]).encode())
     assert post(stack, "/events", packed, Content_Encoding="gzip") == (
