@@ -20,6 +20,9 @@ def compute(situation: Situation) -> dict[str, Array]:
     return {
         "own_purchases": log1p(bought),
         "own_days": log_days(days),
+        "own_touched": log_days(
+            np.where(known, (situation.now - records["last"]) / DAY_SECONDS, np.nan)
+        ),
         "own_due": log1p(np.where(known, due, np.nan)),
         "own_views": log1p(count[:, VIEW]),
         "own_carts": log1p(count[:, CART]),
