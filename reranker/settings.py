@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Searches waiting to be recorded; further ones are dropped."
     )
     record_batch: int = Field(200, ge=1, description="Searches recorded in one task.")
+    record_signals: int = Field(
+        50, ge=0, description="Hits of a search whose signals are logged as served; 0: none."
+    )
     model_poll_seconds: float = Field(
         1.0, gt=0, description="How often the model registry is looked at."
     )

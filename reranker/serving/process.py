@@ -15,7 +15,7 @@ from reranker.serving.knowledge import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
 from reranker.serving.pins import Pins
-from reranker.serving.recorder import Document, Recorder, send_searches
+from reranker.serving.recorder import Recorder, Search, send_searches
 from reranker.serving.refill import Refill, send_refill
 from reranker.settings import Settings
 
@@ -35,7 +35,7 @@ class Process:
     pasts: Pasts
     pins: Pins
     models: Models
-    recorder: Recorder[Document]
+    recorder: Recorder[Search]
     refill: Refill
     clock: Callable[[], float] = time.time
 

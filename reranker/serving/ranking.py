@@ -12,6 +12,8 @@ from reranker.serving import explanation
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
+from reranker.signals import served
+from reranker.signals.served import Served
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,3 +55,13 @@ class Ranking:
             else None
             for name in ids
         ]
+
+    def served(self, ids: Sequence[str], rows_max: int) -> Served | None:
+        """The signals of the first shown ids as the model saw them; None where it saw none."""
+        fused = self.fused
+        if fused.inputs is None or fused.rows is None or fused.history is None:
+            return None
+        names = self.retrieved.candidates.ids
+        place = {names[row]: number for number, row in enumerate(fused.rows.tolist())}
+        rows = [place.get(name, -1) for name in ids[:rows_max]]
+        return served.of(rows, fused.inputs, fused.history, fused.model)

@@ -32,7 +32,8 @@ Scores = NDArray[np.float32]
 class Fused:
     """Scores [n] of all candidates; `rows` [m] are those that the model saw, as it saw them.
 
-    `available` [n] says which can be had, None where that was not looked at.
+    `history` [h] are hashes of the shopper's items that it saw beside them. `available` [n] says
+    which can be had, None where that was not looked at.
     """
 
     scores: Scores
@@ -41,6 +42,7 @@ class Fused:
     degraded: str | None = None
     rows: NDArray[np.intp] | None = None
     inputs: ModelInput | None = None
+    history: NDArray[np.uint64] | None = None
     scored: Scored | None = None
     prior_weights: PriorWeights = field(default_factory=PriorWeights)
     tokens: tuple[str, ...] = ()
@@ -67,7 +69,11 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     found = _by_model(models, asked.index, loaded, inputs)
     scores = found.scores
     return replace(
-        found, scores=_placed(both, rows, scores), rows=rows, available=remembered.available
+        found,
+        scores=_placed(both, rows, scores),
+        rows=rows,
+        history=asked.who.past.history["item"],
+        available=remembered.available,
     )
 
 
