@@ -42,6 +42,15 @@ class Goods:
         """Text vectors [items, dims]."""
         return card.vectors(self.cards)
 
+    @cached_property
+    def _row_of_hash(self) -> dict[int, int]:
+        return {number: row for row, number in enumerate(self.hashes.tolist())}
+
+    def rows_of_hashes(self, hashes: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """Rows of hashed ids [n], -1 for one that is not in the catalogue."""
+        rows = [self._row_of_hash.get(number, -1) for number in hashes.tolist()]
+        return np.array(rows, dtype=np.intp)
+
     def rows(self, ids: Sequence[str]) -> NDArray[np.intp]:
         """Rows of ids [n], -1 for one that is not in the catalogue."""
         return np.array([self.row.get(item_id, -1) for item_id in ids], dtype=np.intp)

@@ -259,6 +259,8 @@ def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, A
         "late_lists": len(made.late),
         "held_out_lists": len(held_out),
         "derived_share": round(sum(c.derived for c in every) / len(every), 4),
+        "searches_with_served_signals": sum(s.served is not None for s in read.searches),
+        "position_bias": made.position_bias.as_dict(),
         "proxy": PROXY,
     }
 

@@ -43,5 +43,6 @@ def scores(train: ListSet, measured: list[ListSet], seed: int, threads: int) -> 
 
 def _grades(lists: ListSet) -> NDArray[np.int64]:
     """Click 1, cart 2, purchase 3: the weightiest deed of each row."""
-    grades: NDArray[np.int64] = (lists.labels * np.array([1, 2, 3])).max(axis=1).astype(np.int64)
+    done = lists.labels > 0  # a weighted click is still one click
+    grades: NDArray[np.int64] = (done * np.array([1, 2, 3])).max(axis=1).astype(np.int64)
     return grades

@@ -123,7 +123,9 @@ def assembled(
     progress: Progress = silent,
 ) -> Lists | None:
     """The lists of a plan, in one replay of the events."""
-    training = Assembly(keep=schedule.keep, windows=schedule.windows, seed=schedule.seed)
+    training = Assembly(
+        keep=schedule.keep, windows=schedule.windows, seed=schedule.seed, served=True
+    )
     serving = Assembly(keep=None, windows=(max(schedule.windows),), keyword_jitter=0.0)
     jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
     told = progress("lists", sum(len(cases) for cases, _ in jobs))

@@ -27,6 +27,9 @@ class Schedule(BaseModel):
     strangers: float = Field(0.1, ge=0, le=1)
     windows: tuple[int, ...] = (100, 300)
     keep: int = Field(64, ge=8, description="Candidates of one training list.")
+    position_bias: Literal["none", "harvest"] = Field(
+        "harvest", description="How clicks of logged searches are weighted by position."
+    )
     # Network
     width: int = Field(64, ge=8)
     layers: int = Field(2, ge=1)

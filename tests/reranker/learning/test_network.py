@@ -82,7 +82,7 @@ def test_turned_text_vectors_give_what_whole_ones_give() -> None:
 
 
 def test_it_learns_a_rule_that_the_prior_does_not_know() -> None:
-    train, held_out = list_set(300, seed=1), list_set(80, seed=2)
+    train, held_out = list_set(500, seed=1), list_set(80, seed=2)
     trained = fit.heads_of(train, SMALL.head_weights)
     made = fit.new_network(train, vectors(), SMALL, 0)
     before = measure.reciprocal(fit.score([made], held_out, vectors(), trained.weights), held_out)
