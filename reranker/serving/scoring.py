@@ -17,6 +17,7 @@ from indexer.telemetry import log
 from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.scorer import Scored
+from reranker.retrieval.candidates import Candidates
 from reranker.serving import knowledge
 from reranker.serving.knowledge import Asked
 from reranker.serving.memory import Memory
@@ -104,12 +105,17 @@ def available(
     return can_be_had
 
 
+def placed(candidates: Candidates, rows: NDArray[np.intp], scores: Scores) -> Scores:
+    """Scores [n]: those of `rows`, and below them the others as both legs together put them."""
+    return _placed(baseline.rrf(candidates), rows, scores)
+
+
 def _placed(both: Scores, rows: NDArray[np.intp], scores: Scores) -> Scores:
     """Scores [n]: those of `rows`, and below them the others in the order of `both`."""
     if len(rows) == len(both):
-        placed = np.empty_like(scores)
-        placed[rows] = scores
-        return placed
-    placed = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
-    placed[rows] = scores
-    return placed
+        found = np.empty_like(scores)
+        found[rows] = scores
+        return found
+    found = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
+    found[rows] = scores
+    return found
