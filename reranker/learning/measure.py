@@ -80,7 +80,7 @@ def guarded(lists: ListSet, queries: Sequence[str]) -> dict[str, NDArray[np.bool
     """
     head = segments.head_queries(queries)
     often = np.array([query in head for query in queries], dtype=bool)
-    stranger = (lists.history < 0).all(axis=1)
+    stranger: NDArray[np.bool_] = np.all(lists.history < 0, axis=1)
     unsold = lists.signals[:, definition.INDEX["purchases"]].astype(np.float32) <= 0.0
     first = wanted(lists)
     new_item = np.array(
