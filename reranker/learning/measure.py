@@ -13,6 +13,7 @@ from reranker.signals import definition
 
 Scores = NDArray[np.floating]
 NOT_IN_LEG = 1e9
+SHOWN = ("mrr", "ndcg@10", "hit@10")
 
 
 def wanted(lists: ListSet) -> NDArray[np.bool_]:
@@ -65,7 +66,7 @@ def _rank_of(signals: NDArray[np.float32], name: str) -> NDArray[np.float64]:
 
 def summary(scores: Scores, lists: ListSet) -> dict[str, float]:
     """MRR, nDCG@10 and hit@10, and MRR where the shopper had never bought the target."""
-    found = metrics.of_ranks(ranks(scores, lists))
+    found = metrics.of_ranks(ranks(scores, lists), SHOWN)
     means = {name: round(float(values.mean()), 4) for name, values in found.items()}
     new = ~lists.bought_before
     if new.any():
