@@ -132,7 +132,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     """The given candidates, ranked as a search would."""
     generation = given.generation
     if generation is None:
-        fused = Fused(scoring.prior_of_legs(given.candidates))
+        fused = Fused(baseline.prior_of_legs(given.candidates))
         return Reranked(order.by_score(fused.scores), fused, None)
     reading, no_memory = _ask_memory(
         process, generation.index, given.shopper, given.text, personal=True

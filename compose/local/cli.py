@@ -26,6 +26,7 @@ COMMANDS = {
     "events": "Import shopper behaviour (UBI events and queries).",
     "train": "Learn a fusion model from behaviour; promote it if it is better.",
     "evaluate": "Measure the serving path against judgements.",
+    "offpolicy": "Judge a policy from choices that another one logged.",
     "export": "Write catalogue or journal as a Parquet file.",
     "models": "List, promote and roll back models.",
     "search": "Search from a terminal.",

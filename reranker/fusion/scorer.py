@@ -53,7 +53,7 @@ class Scorer:
             ) from error
         self.artifact = artifact
         self.item_table = artifact.item_table
-        self._prior = PriorWeights(**artifact.manifest.prior_weights)
+        self._prior = PriorWeights.read(artifact.manifest.prior_weights)
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
         self._inputs = {i.name for i in self._session.get_inputs()}
 

@@ -77,7 +77,7 @@ def train(
     registry = Registry(servers.models_dir, generation.index)
     before = _serving_scores(registry, read, *prepared)
     manifest = _write(registry, generation, schedule, read, prepared[0], learned, before, now)
-    refused = _verdict(learned, before, schedule)
+    refused = verdict(learned, prepared[1], before, schedule)
     if refused is None:
         registry.promote(manifest.version)
     answer |= {"promoted": refused is None, "version": manifest.version}
@@ -157,16 +157,19 @@ def scored_by(
     return scores
 
 
-def _verdict(
-    learned: Learned, before: NDArray[np.floating] | None, schedule: Schedule
+def verdict(
+    learned: Learned, world: World, before: NDArray[np.floating] | None, schedule: Schedule
 ) -> str | None:
+    """Why what was learned must not serve; None: it may. `before` are the serving scores [rows] of
+    the held-out lists, None for the prior's.
+    """
     held_out = learned.held_out
     serving = learned.scores["prior"] if before is None else before
-    new = ~held_out.bought_before
+    texts = list(world.query_row)
     return measure.gate(
         measure.reciprocal(learned.scores["fused"], held_out),
         measure.reciprocal(serving, held_out),
-        {"items new to the shopper": new, "items bought before": ~new},
+        measure.guarded(held_out, [texts[row] for row in held_out.query.tolist()]),
         schedule.seed,
         schedule.alpha,
     )
@@ -214,6 +217,7 @@ def _write(
         table=learned.served_table,
         measured_model=export.to_onnx(learned.measured, int8=False),
         measured_table=learned.measured_table,
+        optional=learned.baselines,
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 

@@ -5,7 +5,7 @@ have its item vectors. What is served then learns the days after the cut as well
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from indexer.behaviour.event import BehaviourEvent
-from reranker.learning import dataset, lambdamart, measure, moments, plan, taste
+from reranker.learning import baselines, dataset, measure, moments, plan, taste
+from reranker.learning.baselines import Baselines
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.fit import Trained, Vectors, fit, heads_of, new_network, score, vectors_of
 from reranker.learning.material import QUERIES_AT_ONCE, Material
@@ -54,6 +55,7 @@ class Learned:
     scores: dict[str, NDArray[np.floating]]  # system → a score a row of the held-out lists
     vectors: Vectors
     log: dict[str, Any]
+    baselines: dict[str, bytes] = field(default_factory=dict)  # files for the artifact
 
 
 def prepare(
@@ -96,12 +98,9 @@ def learn(
     measured = _fitted(lists, vectors, schedule, trained, log, progress)
     scores = dict(measure.static_scores(lists.held_out))
     scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
-    if schedule.baseline:
-        told = progress("LambdaMART on the same signals", 1)
-        (scores["lambdamart"],) = lambdamart.scores(
-            lists.train, [lists.held_out], schedule.seed, schedule.threads
-        )
-        told(1)
+    against = _baselines(lists, schedule, progress)
+    scores |= against.scores
+    log |= against.chosen
     return Learned(
         measured=measured,
         measured_table=world.tables[world.table_of_moment[made.at.index(made.cut)]],
@@ -112,6 +111,7 @@ def learn(
         scores=scores,
         vectors=vectors,
         log=log,
+        baselines=against.files,
     )
 
 
@@ -132,6 +132,19 @@ def assembled(
     replayed = enumerate(moments.replay(events, made.at))
     train, held_out, late = dataset.assemble(jobs, replayed, world, told)
     return None if train is None or held_out is None else Lists(train, held_out, late)
+
+
+def _baselines(lists: Lists, schedule: Schedule, progress: Progress) -> Baselines:
+    if not schedule.baseline:
+        return Baselines()
+    return baselines.fit(
+        lists.train,
+        lists.held_out,
+        lists.late,
+        seed=schedule.seed,
+        threads=schedule.threads,
+        progress=progress("LambdaMART and linear, on the same signals", 2),
+    )
 
 
 def _found(

@@ -54,11 +54,11 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     both = baseline.rrf(candidates)
     loaded = models.serving(asked.index, asked.recipe_digest)
     if asked.who is None:
-        return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
+        return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     try:
         remembered = knowledge.items(memory, refill, asked.index, candidates.ids, asked.dims)
     except ValkeyUnavailable:
-        return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
+        return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     rows = np.arange(len(candidates))
     looked_at, seen = candidates, remembered
     if len(candidates) > asked.window:
@@ -94,7 +94,7 @@ def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelIn
         model=loaded.version,
         inputs=inputs,
         scored=scored,
-        prior_weights=PriorWeights(**manifest.prior_weights),
+        prior_weights=PriorWeights.read(manifest.prior_weights),
         tokens=tuple(manifest.tokens),
     )
 
@@ -111,21 +111,17 @@ def available(
     return can_be_had
 
 
+def placed(candidates: Candidates, rows: NDArray[np.intp], scores: Scores) -> Scores:
+    """Scores [n]: those of `rows`, and below them the others as both legs together put them."""
+    return _placed(baseline.rrf(candidates), rows, scores)
+
+
 def _placed(both: Scores, rows: NDArray[np.intp], scores: Scores) -> Scores:
     """Scores [n]: those of `rows`, and below them the others in the order of `both`."""
     if len(rows) == len(both):
-        placed = np.empty_like(scores)
-        placed[rows] = scores
-        return placed
-    placed = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
-    placed[rows] = scores
-    return placed
-
-
-def prior_of_legs(candidates: Candidates) -> Scores:
-    """The prior of what Elasticsearch said alone."""
-    best = np.nanmax(candidates.bm25) if np.isfinite(candidates.bm25).any() else 1.0
-    weights = baseline.PriorWeights()
-    keyword = np.nan_to_num(candidates.bm25 / max(float(best), 1e-9))
-    scores: Scores = weights.keyword * keyword + weights.cosine * np.nan_to_num(candidates.knn)
-    return scores
+        found = np.empty_like(scores)
+        found[rows] = scores
+        return found
+    found = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
+    found[rows] = scores
+    return found
