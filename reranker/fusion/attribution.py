@@ -97,9 +97,7 @@ def _mean(rows: Array) -> Array:
     return np.repeat(rows.mean(axis=0, dtype=np.float64)[None].astype(np.float32), len(rows), 0)
 
 
-def _orders(
-    players: int, orders: int, random: np.random.Generator
-) -> Iterator[NDArray[np.intp]]:
+def _orders(players: int, orders: int, random: np.random.Generator) -> Iterator[NDArray[np.intp]]:
     for number in range(orders):
         if number % 2 == 0:
             order = random.permutation(players)

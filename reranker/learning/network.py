@@ -159,7 +159,8 @@ class FusionNetwork(nn.Module):
         """How much each item looks at each key [B, n, 1 + h]; sums to 1 an item."""
         mask = torch.cat([torch.ones_like(history_mask[:, :1]), history_mask], dim=1)
         logits = item @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5  # [B, n, 1 + h]
-        return torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
+        weights: Tensor = torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
+        return weights
 
     def history_attention(
         self,

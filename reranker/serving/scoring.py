@@ -16,7 +16,7 @@ from indexer.errors import ValkeyUnavailable
 from indexer.telemetry import log
 from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
-from reranker.fusion.scorer import Scored
+from reranker.fusion.scorer import Scored, Scorer
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import knowledge
 from reranker.serving.knowledge import Asked
@@ -24,6 +24,7 @@ from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.refill import Refill
 from reranker.signals.build import ModelInput, assemble
+from reranker.signals.situation import Situation
 
 Scores = NDArray[np.float32]
 
@@ -44,6 +45,8 @@ class Fused:
     scored: Scored | None = None
     prior_weights: PriorWeights = field(default_factory=PriorWeights)
     tokens: tuple[str, ...] = ()
+    situation: Situation | None = None
+    scorer: Scorer | None = None
 
 
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
@@ -63,11 +66,16 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         rows = np.argsort(-both, kind="stable")[: asked.window]
         looked_at, seen = candidates.take(rows), remembered.take(rows)
     table = loaded.item_table if loaded else None
-    inputs = assemble(knowledge.situation(asked, asked.who, looked_at, seen, table))
+    situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
+    inputs = assemble(situation)
     found = _by_model(models, asked.index, loaded, inputs)
     scores = found.scores
     return replace(
-        found, scores=_placed(both, rows, scores), rows=rows, available=remembered.available
+        found,
+        scores=_placed(both, rows, scores),
+        rows=rows,
+        available=remembered.available,
+        situation=situation,
     )
 
 
@@ -90,6 +98,7 @@ def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelIn
         scored=scored,
         prior_weights=PriorWeights(**manifest.prior_weights),
         tokens=tuple(manifest.tokens),
+        scorer=loaded.scorer,
     )
 
 
