@@ -120,8 +120,7 @@ class FusionNetwork(nn.Module):
         scaled = (signals - self.signal_mean) / self.signal_scale  # [B, n, signals]
         query = self.read(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
         item = self.read(item_vectors) + self.taste(item_rows)
-        past = self.read(history_vectors) + self.taste(history_rows)
-        past = past + self.touched(history_features)
+        past = self.past(history_vectors, history_rows, history_features)
         shopper = self.shopper(item, past, history_mask)
         families = [layer(scaled[..., list(c)]) for layer, c in self._families()]
         tokens = torch.stack([query, item, shopper, *families], dim=2)  # [B, n, T, W]
@@ -145,12 +144,37 @@ class FusionNetwork(nn.Module):
 
     def shopper(self, item: Tensor, past: Tensor, history_mask: Tensor) -> Tensor:
         """Target attention: what the history says when looked at from each item [B, n, W]."""
-        nobody = self.nobody.expand(past.shape[0], -1, -1)
-        keys = torch.cat([nobody, past], dim=1)  # [B, 1 + h, W]
+        keys = self.keys(past)
+        return self.looks(item, keys, history_mask) @ keys
+
+    def past(self, vectors: Tensor, rows: Tensor, features: Tensor) -> Tensor:
+        """Tokens of the history items [B, h, W]."""
+        return self.read(vectors) + self.taste(rows) + self.touched(features)
+
+    def keys(self, past: Tensor) -> Tensor:
+        """What an item looks at: nobody in particular, then the history items [B, 1 + h, W]."""
+        return torch.cat([self.nobody.expand(past.shape[0], -1, -1), past], dim=1)
+
+    def looks(self, item: Tensor, keys: Tensor, history_mask: Tensor) -> Tensor:
+        """How much each item looks at each key [B, n, 1 + h]; sums to 1 an item."""
         mask = torch.cat([torch.ones_like(history_mask[:, :1]), history_mask], dim=1)
         logits = item @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5  # [B, n, 1 + h]
-        weights = torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
-        return weights @ keys
+        weights: Tensor = torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
+        return weights
+
+    def history_attention(
+        self,
+        item_vectors: Tensor,
+        item_rows: Tensor,
+        history_vectors: Tensor,
+        history_rows: Tensor,
+        history_features: Tensor,
+        history_mask: Tensor,
+    ) -> Tensor:
+        """The weights that `forward` looks at the history with, for explanations [B, n, 1 + h]."""
+        item = self.read(item_vectors) + self.taste(item_rows)
+        past = self.past(history_vectors, history_rows, history_features)
+        return self.looks(item, self.keys(past), history_mask)
 
 
 class ListBlock(nn.Module):

@@ -21,7 +21,7 @@ def scores(
     for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):
         batch, base = tensors(lists, vectors, picked, rows, turned=False)
         feed = {name: array for name, array in named(batch).items() if name in wanted}
-        heads, _ = session.run(None, feed)
+        (heads,) = session.run(["heads"], feed)
         there = rows >= 0
         found[rows[there]] = (base.numpy() + heads @ weights)[there]
     return found

@@ -1,14 +1,12 @@
 """A ranked window: the order of all its candidates, and what it was made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from reranker.retrieval.candidates import Retrieved
 from reranker.retrieval.request import RankedRequest
-from reranker.serving import explanation
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
@@ -44,17 +42,6 @@ class Ranking:
             suggest=retrieved.suggest,
             complete=request.options.mode == "knn" or in_keyword_leg < request.options.window,
         )
-
-    def explanations(self, ids: Sequence[str]) -> list[Mapping[str, Any] | None]:
-        """What the score of each id is made of; None where this window does not have it."""
-        rows = {name: row for row, name in enumerate(self.retrieved.candidates.ids)}
-        shown = dict(zip(self.ordered.rows.tolist(), self.ordered.scores.tolist(), strict=True))
-        return [
-            explanation.of(self.fused, self.retrieved.candidates, rows[name], shown[rows[name]])
-            if name in rows and rows[name] in shown
-            else None
-            for name in ids
-        ]
 
     def served(self, ids: Sequence[str], rows_max: int) -> Served | None:
         """The signals of the first shown ids as the model saw them; None where it saw none."""

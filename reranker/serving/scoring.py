@@ -16,7 +16,7 @@ from indexer.errors import ValkeyUnavailable
 from indexer.telemetry import log
 from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
-from reranker.fusion.scorer import Scored
+from reranker.fusion.scorer import Scored, Scorer
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import knowledge
 from reranker.serving.knowledge import Asked
@@ -24,6 +24,7 @@ from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.refill import Refill
 from reranker.signals.build import ModelInput, assemble
+from reranker.signals.situation import Situation
 
 Scores = NDArray[np.float32]
 
@@ -46,6 +47,8 @@ class Fused:
     scored: Scored | None = None
     prior_weights: PriorWeights = field(default_factory=PriorWeights)
     tokens: tuple[str, ...] = ()
+    situation: Situation | None = None
+    scorer: Scorer | None = None
 
 
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
@@ -65,7 +68,8 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         rows = np.argsort(-both, kind="stable")[: asked.window]
         looked_at, seen = candidates.take(rows), remembered.take(rows)
     table = loaded.item_table if loaded else None
-    inputs = assemble(knowledge.situation(asked, asked.who, looked_at, seen, table))
+    situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
+    inputs = assemble(situation)
     found = _by_model(models, asked.index, loaded, inputs)
     scores = found.scores
     return replace(
@@ -74,6 +78,7 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         rows=rows,
         history=asked.who.past.history["item"],
         available=remembered.available,
+        situation=situation,
     )
 
 
@@ -96,6 +101,7 @@ def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelIn
         scored=scored,
         prior_weights=PriorWeights.read(manifest.prior_weights),
         tokens=tuple(manifest.tokens),
+        scorer=loaded.scorer,
     )
 
 
