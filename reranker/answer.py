@@ -97,6 +97,8 @@ def rank(process: Process, call: Call) -> Ranking:
         context=request.options.context,
     )
     fused = _score(process, call, asked)
+    if request.options.record:
+        process.drift.sample(generation.index, fused)
     ordered = _in_order(process, call, asked, fused, retrieved.groups)
     return Ranking(
         ordered=ordered,

@@ -54,6 +54,7 @@ class Manifest(BaseModel):
     hashes: dict[str, str]
     metrics: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    reference: dict[str, Any] = {}  # what `signals.drift` holds served signals against
     config: dict[str, Any] = {}
 
 

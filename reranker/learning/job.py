@@ -29,7 +29,7 @@ from reranker.learning.network import HEADS
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress, silent
 from reranker.learning.schedule import Schedule
-from reranker.signals import definition
+from reranker.signals import definition, drift
 
 TOKENS = ["query", "item", "shopper", *definition.FAMILIES]
 INT8_LOSS_MAX = 0.002  # held-out MRR that int8 weights may cost
@@ -208,6 +208,7 @@ def _write(
             "training": learned.log,
         },
         data=_data(read, made, held_out),
+        reference=drift.reference(held_out.signals, len(held_out)),
         config=schedule.model_dump(),
     )
     served, int8 = _graph(learned, schedule)

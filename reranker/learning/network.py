@@ -149,7 +149,8 @@ class FusionNetwork(nn.Module):
 
     def past(self, vectors: Tensor, rows: Tensor, features: Tensor) -> Tensor:
         """Tokens of the history items [B, h, W]."""
-        return self.read(vectors) + self.taste(rows) + self.touched(features)
+        tokens: Tensor = self.read(vectors) + self.taste(rows) + self.touched(features)
+        return tokens
 
     def keys(self, past: Tensor) -> Tensor:
         """What an item looks at: nobody in particular, then the history items [B, 1 + h, W]."""

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from reranker.fusion import baseline
-from reranker.fusion.attribution import ITEM, QUERY, SHOPPER, Attribution
+from reranker.fusion.attribution import ITEM, OTHERS, QUERY, SHOPPER, Attribution
 from reranker.retrieval.candidates import Candidates
 from reranker.serving.evidence import Grounds
 from reranker.signals import definition
 
 Explanation = dict[str, Any]
 Titles = Mapping[str, str]
-SMALL_SHARE = 0.02  # of all that signals contribute: smaller ones are shown as one
 HISTORY_SHOWN, HISTORY_TOLD = 3, 10
 SAME = "the same for every candidate of this list"
 TOKENS = {QUERY: "query text", ITEM: "item's text and behavioural vectors", SHOPPER: "shopper"}
@@ -107,9 +106,11 @@ def _by_shapley(
     ]
     families = [_family(grounds, at, name, parts) for name in definition.FAMILIES]
     details = [*tokens, *(family for family in families if family is not None)]
+    if OTHERS in parts:
+        details.append(part(parts[OTHERS], f"other signals ({len(attribution.others)})"))
     details.sort(key=lambda it: -abs(it["value"]))
     base = residual - sum(detail["value"] for detail in details)
-    said = f"residual of the model, Shapley values over {attribution.orders} orders, sum of:"
+    said = f"residual of the model, Shapley values by {attribution.halves} halves, sum of:"
     return part(residual, said, _closed([part(base, SAME), *details], residual))
 
 
@@ -128,17 +129,12 @@ def _token(grounds: Grounds, at: int, name: str, titles: Titles) -> str:
 def _family(
     grounds: Grounds, at: int, family: definition.Family, parts: Mapping[str, float]
 ) -> Explanation | None:
-    """The signals of a family that play in this list; small ones as one."""
+    """The signals of a family that are told apart; None without one."""
     names = [s.name for s in definition.SIGNALS if s.family == family and s.name in parts]
-    own = {name: parts[name] for name in names}
-    small_to = SMALL_SHARE * sum(abs(v) for name, v in parts.items() if name in definition.INDEX)
-    details = [_signal(grounds, at, name, own[name]) for name in own if abs(own[name]) >= small_to]
-    details.sort(key=lambda it: -abs(it["value"]))
-    small = [value for value in own.values() if abs(value) < small_to]
-    if small:
-        details.append(part(sum(small), f"other signals of this family ({len(small)})"))
-    if not details:
+    if not names:
         return None
+    details = [_signal(grounds, at, name, parts[name]) for name in names]
+    details.sort(key=lambda it: -abs(it["value"]))
     value = sum(detail["value"] for detail in details)
     return part(value, f"signals {family}{_weight(grounds, at, family)}, sum of:", details)
 

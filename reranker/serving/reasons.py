@@ -110,6 +110,8 @@ def _search(it: Evidence) -> Reason | None:
         ("cart_rate", "cart", "own_carts"),
         ("purchase_rate", "purchase", "own_purchases"),
     ):
+        if _of(it, rate) >= 0:
+            continue  # the default: a smoothed rate is below 1
         leaning = PRIOR_EXPOSURE * PRIOR_RATES[kind]
         deeds = math.exp(_of(it, rate)) * (exposure + PRIOR_EXPOSURE) - leaning
         if deeds - math.expm1(_of(it, own)) >= POPULAR_DEEDS:

@@ -194,12 +194,25 @@ def test_a_promoted_model_takes_over_and_explains_itself(
     answer = asked.post(f"/{shop.index}/_search", json={"query": QUERY, "ext": ext}).get_json()
     assert answer["hitweave"]["model"] == "v2"  # the one in memory goes on
     for hit in answer["hits"]["hits"]:
-        prior, residual, *moved = hit["_explanation"]["details"]
+        prior, residual, *_moved = hit["_explanation"]["details"]
         assert residual["value"] != 0
-        attention = sum(detail["value"] for detail in residual["details"])
-        assert attention == pytest.approx(residual["value"], abs=1e-5)
-        parts = prior["value"] + residual["value"] + sum(part["value"] for part in moved)
-        assert parts == pytest.approx(hit["_score"], abs=1e-5)
+        assert "Shapley" in residual["description"]
+        assert prior["description"] == "prior, sum of:"
+        adds_up(hit["_explanation"])
+        assert hit["_explanation"]["value"] == hit["_score"]
+        told = answer["hitweave"]["explained"][hit["_id"]]
+        assert told["sentence"]
+        assert sum(told["attention"]["tokens"].values()) == pytest.approx(1.0, abs=1e-4)
+
+
+def adds_up(explanation: Mapping[str, Any]) -> None:
+    """Every level is the sum of the one below."""
+    details = explanation["details"]
+    if details:
+        found = sum(detail["value"] for detail in details)
+        assert found == pytest.approx(explanation["value"], rel=1e-6, abs=1e-9)
+    for detail in details:
+        adds_up(detail)
 
 
 class SlowProxy:
