@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 HEADS = ("click", "cart", "purchase")
+# As a logit, nothing beside any other, in half precision too.
+MASKED = -3e4
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class FusionNetwork(nn.Module):
         """Heads [B, n, 3] and attention over tokens [B, n, tokens]."""
         scaled = (signals - self.signal_mean) / self.signal_scale  # [B, n, signals]
         query = self.read(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
-        item = self.read(item_vectors) + self.taste(item_rows)
-        past = self.read(history_vectors) + self.taste(history_rows)
+        item = self.item(item_vectors, item_rows)
+        past = self.item(history_vectors, history_rows)
         past = past + self.touched(history_features)
         shopper = self.shopper(item, past, history_mask)
         families = [layer(scaled[..., list(c)]) for layer, c in self._families()]
@@ -132,6 +134,11 @@ class FusionNetwork(nn.Module):
         for block in self.blocks:
             state = block(state, item_mask)
         return self.heads(self.norm(state)), attention
+
+    def item(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """What an item is, by its text and by who buys it [..., W]."""
+        token: Tensor = self.read(vectors) + self.taste(rows)
+        return token
 
     def read(self, vectors: Tensor) -> Tensor:
         """Text vectors [..., dims], or turned ones [..., text_width], as tokens [..., W]."""
@@ -149,7 +156,7 @@ class FusionNetwork(nn.Module):
         keys = torch.cat([nobody, past], dim=1)  # [B, 1 + h, W]
         mask = torch.cat([torch.ones_like(history_mask[:, :1]), history_mask], dim=1)
         logits = item @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5  # [B, n, 1 + h]
-        weights = torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
+        weights = torch.softmax(logits.masked_fill(~mask[:, None], MASKED), dim=-1)
         return weights @ keys
 
 
@@ -174,7 +181,7 @@ class ListBlock(nn.Module):
         qkv = self.qkv(self.norm_1(state)).view(batch, count, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, n, W / heads]
         logits = query @ key.transpose(-2, -1) / (width // self.heads) ** 0.5
-        weights = torch.softmax(logits.masked_fill(~mask[:, None, None], -1e9), dim=-1)
+        weights = torch.softmax(logits.masked_fill(~mask[:, None, None], MASKED), dim=-1)
         mixed = (weights @ value).transpose(1, 2).reshape(batch, count, width)
         state = state + self.dropout(self.out(mixed))
         fed: Tensor = self.dropout(self.feed(self.norm_2(state)))
