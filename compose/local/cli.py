@@ -25,6 +25,7 @@ COMMANDS = {
     "catalogue": "Index products from JSONL or CSV.",
     "events": "Import shopper behaviour (UBI events and queries).",
     "train": "Learn a fusion model from behaviour; promote it if it is better.",
+    "tune": "Search settings of training within a time budget.",
     "evaluate": "Measure the serving path against judgements.",
     "offpolicy": "Judge a policy from choices that another one logged.",
     "export": "Write catalogue or journal as a Parquet file.",

@@ -25,6 +25,7 @@ from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
 from reranker.learning import dataset, export, material, measure, moments, run
 from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.equipment import Workshop
 from reranker.learning.network import HEADS
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress, silent
@@ -57,6 +58,7 @@ def train(
     until: float | None,
     now: datetime,
     progress: Progress = silent,
+    workshop: Workshop = Workshop(),  # noqa: B008 - it never changes
 ) -> dict[str, Any]:
     """Run the job; returns what `hitweave train` prints."""
     told = progress("journal and catalogue", 1)
@@ -71,12 +73,14 @@ def train(
     if not read.events:
         return {**answer, "why": NO_EVENTS}
     prepared = run.prepare(read, schedule, progress)
-    learned = None if prepared is None else run.learn(read, *prepared, schedule, progress)
+    registry = Registry(servers.models_dir, generation.index)
+    tools = workshop.equip(generation, read, schedule, _version(registry, now))
+    learned = prepared and run.learn(read, *prepared, schedule, progress, tools)
     if prepared is None or learned is None:
         return {**answer, "why": TOO_LITTLE}
-    registry = Registry(servers.models_dir, generation.index)
     before = _serving_scores(registry, read, *prepared)
     manifest = _write(registry, generation, schedule, read, prepared[0], learned, before, now)
+    tools.finished(manifest.metrics["after"])
     refused = verdict(learned, prepared[1], before, schedule)
     if refused is None:
         registry.promote(manifest.version)

@@ -4,7 +4,7 @@ The only part of learning that asks servers. Everything after it works on what i
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -50,6 +50,15 @@ class Material:
     def titles(self) -> dict[str, str]:
         """Id → title."""
         return dict(zip(self.goods.ids, self.goods.titles, strict=True))
+
+
+def before(material: Material, until: float) -> Material:
+    """The material as it was at `until`, seconds since the epoch; the catalogue stays as it is."""
+    return replace(
+        material,
+        events=[e for e in material.events if e.timestamp <= until],
+        searches=[s for s in material.searches if s.time <= until],
+    )
 
 
 def read(

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.export import named
-from reranker.learning.fit import SCORE_LISTS, Vectors, tensors
+from reranker.learning.fit import SCORE_LISTS
+from reranker.learning.vectors import Vectors, tensors
 
 
 def scores(

@@ -55,12 +55,10 @@ def plan(
 ) -> Plan | None:
     """The plan for `events` in time order; None where they span no time to split."""
     first, until = events[0].timestamp, events[-1].timestamp
-    span = until - first
-    held_out = min(schedule.held_out_days * DAY_SECONDS, span * HELD_OUT_SHARE_MAX)
-    cut = until - held_out
-    start = first + WARM_UP_SHARE * span
+    cut = cut_of(events, schedule)
+    start = first + WARM_UP_SHARE * (until - first)
     at = _moments(start, cut, until, schedule)
-    if held_out <= 0 or len(at) < 2:
+    if cut >= until or len(at) < 2:
         return None
     sampling = Sampling(
         cases=schedule.cases, gap_days_max=schedule.gap_days_max, strangers=schedule.strangers
@@ -87,6 +85,13 @@ def _position_bias(
         return NO_CORRECTION
     early = [search for search in searches if search.time <= cut]
     return harvest(making.impressions(early, (e for e in events if e.timestamp <= cut)))
+
+
+def cut_of(events: Sequence[BehaviourEvent], schedule: Schedule) -> float:
+    """When the held-out time of `events` in time order begins, seconds since the epoch."""
+    first, until = events[0].timestamp, events[-1].timestamp
+    held_out = min(schedule.held_out_days * DAY_SECONDS, (until - first) * HELD_OUT_SHARE_MAX)
+    return until - held_out
 
 
 def _moments(start: float, cut: float, until: float, schedule: Schedule) -> list[float]:
