@@ -191,3 +191,15 @@ def test_history_features_tell_age_count_and_kind() -> None:
     np.testing.assert_allclose(
         made["history_features"], [[np.log1p(1), np.log1p(2), 0, 0, 0, 1]], rtol=1e-5
     )
+
+
+def test_a_shopper_who_was_away_for_years_still_has_a_taste() -> None:
+    years = 365.0 * 24
+    ids = ["z", "y", "a"]
+    recent = [purchase("z", 3), purchase("y", 5)]
+    away = [purchase("z", years + 3), purchase("y", years + 5)]
+    for name in ("taste", "likeness"):
+        now = raw(name, ids, recent, table=True)
+        then = raw(name, ids, away, table=True)
+        np.testing.assert_allclose(then, now, atol=1e-5)
+        assert np.abs(now).max() > 0.1
