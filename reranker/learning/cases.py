@@ -52,12 +52,13 @@ class Sampling:
 
     `gap_days_max`: the state is up to this much older than the purchase, as it is when serving
     with a model and counts that are not of this minute. `strangers`: share of cases of shoppers
-    without a profile at the moment.
+    without a profile at the moment. `frozen`: the oldest state there is, as when measuring.
     """
 
     cases: int
     gap_days_max: float = 35.0
     strangers: float = 0.1
+    frozen: bool = False
     recency_half_life_days: float = 150.0
     style: SpanStyle = field(default_factory=SpanStyle)
 
@@ -79,7 +80,9 @@ def derived(
     """Cases from purchases after `since` that came from no known search.
 
     The snapshot of a case is drawn among those of the last `gap_days_max` days before its basket
-    began. Everything that the basket holds is labelled; the candidates decide what of it counts.
+    began; a shopper who was not known then, but is at the latest, is served with the latest, since
+    profiles follow deeds within a second. Everything that the basket holds is labelled; the
+    candidates decide what of it counts.
     """
     random = np.random.default_rng(seed)
     bought = [
@@ -89,7 +92,7 @@ def derived(
     late = [e for e in bought if baskets[_basket(e)].begun > max(since, at[0])]
     if not late:
         return []
-    first_seen = _first_seen(events)
+    first_seen, every_title = _first_seen(events), list(titles.values())
     order = random.choice(len(late), len(late), replace=False, p=_recency(late, sampling))
     found: list[Case] = []
     strangers_left = round(sampling.cases * sampling.strangers)
@@ -97,11 +100,12 @@ def derived(
         if len(found) >= sampling.cases:
             break
         basket = baskets[_basket(event)]
-        moment = _moment(at, basket.begun, sampling.gap_days_max, random)
-        query = derive(titles[event.item_id], sampling.style, random)
+        known = np.inf if event.user is None else first_seen[event.user]
+        moment = _moment(at, basket.begun, known, sampling, random)
+        query = derive(titles[event.item_id], sampling.style, random, every_title)
         if moment is None or query is None:
             continue
-        if event.user is None or first_seen.get(event.user, np.inf) > at[moment]:
+        if known > at[moment]:
             if strangers_left == 0:
                 continue
             strangers_left -= 1
@@ -245,11 +249,19 @@ def _recency(late: Sequence[BehaviourEvent], sampling: Sampling) -> np.ndarray:
 
 
 def _moment(
-    at: Sequence[float], begun: float, gap_days: float, random: np.random.Generator
+    at: Sequence[float],
+    begun: float,
+    known: float,
+    sampling: Sampling,
+    random: np.random.Generator,
 ) -> int | None:
-    """A snapshot strictly before `begun` and not over the gap before it; else the latest before."""
+    """A snapshot strictly before `begun` and not over the gap before it, else the latest before;
+    the latest also for a shopper `known` (seconds) since then only. None: there is none before.
+    """
     last = int(np.searchsorted(at, begun, side="left")) - 1
-    first = int(np.searchsorted(at, begun - gap_days * DAY_SECONDS, side="left"))
+    gap = sampling.gap_days_max * DAY_SECONDS
+    first = int(np.searchsorted(at, begun - gap, side="left"))
     if last < 0:
         return None
-    return int(random.integers(min(first, last), last + 1))
+    drawn = 0 if sampling.frozen else int(random.integers(min(first, last), last + 1))
+    return last if at[drawn] < known <= at[last] else drawn

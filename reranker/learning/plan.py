@@ -5,10 +5,13 @@
               training cases ........................ (refit, after measuring)
 
 The gap between state and purchase is the same when training, when measuring and when serving.
+Shoppers whose whole life lies within the gap are learned from with a state of the moment before.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from indexer.behaviour.event import BehaviourEvent
 from indexer.behaviour.popularity import DAY_SECONDS
@@ -18,6 +21,7 @@ from reranker.learning.position_bias import NO_CORRECTION, PositionBias, harvest
 from reranker.learning.schedule import Schedule
 
 HELD_OUT_SHARE_MAX = 0.25
+HELD_OUT_PURCHASES_SHARE = 0.1
 WARM_UP_SHARE = 0.2
 
 
@@ -57,8 +61,8 @@ def plan(
     first, until = events[0].timestamp, events[-1].timestamp
     cut = cut_of(events, schedule)
     start = first + WARM_UP_SHARE * (until - first)
-    at = _moments(start, cut, until, schedule)
-    if cut >= until or len(at) < 2:
+    at = sorted({*_moments(start, cut, until, schedule), *_lively(events, start, schedule)})
+    if cut >= until or at[0] >= cut:
         return None
     sampling = Sampling(
         cases=schedule.cases, gap_days_max=schedule.gap_days_max, strangers=schedule.strangers
@@ -68,7 +72,7 @@ def plan(
         at=at,
         cut=cut,
         train=_train(events, searches, titles, at, cut, sampling, schedule, bias),
-        held_out=_held_out(events, searches, titles, at.index(cut), cut, sampling, schedule),
+        held_out=_held_out(events, searches, titles, at, cut, sampling, schedule),
         late=_late(events, searches, titles, at, cut, until - first, sampling, schedule, bias),
         position_bias=bias,
     )
@@ -88,10 +92,23 @@ def _position_bias(
 
 
 def cut_of(events: Sequence[BehaviourEvent], schedule: Schedule) -> float:
-    """When the held-out time of `events` in time order begins, seconds since the epoch."""
+    """When the held-out time of `events` in time order begins, seconds since the epoch.
+
+    Some days before the end, more where those days hold too few purchases to measure on.
+    """
     first, until = events[0].timestamp, events[-1].timestamp
-    held_out = min(schedule.held_out_days * DAY_SECONDS, (until - first) * HELD_OUT_SHARE_MAX)
-    return until - held_out
+    bought = [e.timestamp for e in events if e.action == "purchase"]
+    few = min(2 * schedule.held_out_cases, int(HELD_OUT_PURCHASES_SHARE * len(bought)))
+    reach = until - bought[-few] if few else 0.0
+    held_out = max(schedule.held_out_days * DAY_SECONDS, reach)
+    return until - min(held_out, (until - first) * HELD_OUT_SHARE_MAX)
+
+
+def _lively(events: Sequence[BehaviourEvent], start: float, schedule: Schedule) -> Sequence[float]:
+    """Moments just before purchases, denser where more is bought."""
+    bought = [e.timestamp for e in events if e.action == "purchase" and e.timestamp > start]
+    step = -(-len(bought) // schedule.lively_moments) or 1
+    return [float(np.nextafter(time, -np.inf)) for time in bought[::step]]
 
 
 def _moments(start: float, cut: float, until: float, schedule: Schedule) -> list[float]:
@@ -125,17 +142,20 @@ def _held_out(
     events: Sequence[BehaviourEvent],
     searches: Sequence[LoggedSearch],
     titles: Mapping[str, str],
-    moment: int,
+    at: Sequence[float],
     cut: float,
     sampling: Sampling,
     schedule: Schedule,
 ) -> list[Case]:
-    frozen = [cut]
-    fewer = replace(sampling, cases=schedule.held_out_cases, recency_half_life_days=1e6)
-    found = making.derived(events, titles, frozen, fewer, schedule.seed + 1, since=cut)
+    """Measured with the state of the cut; shoppers who came later with their own of that moment."""
+    moment = at.index(cut)
+    fewer = replace(
+        sampling, cases=schedule.held_out_cases, recency_half_life_days=1e6, frozen=True
+    )
+    found = making.derived(events, titles, at[moment:], fewer, schedule.seed + 1, since=cut)
     searched = [s for s in searches if s.time > cut]
-    found += making.logged(searched, [e for e in events if e.timestamp > cut], frozen)
-    return _sorted([replace(case, moment=moment) for case in found])
+    found += making.logged(searched, [e for e in events if e.timestamp > cut], [cut])
+    return _sorted([replace(case, moment=moment + case.moment) for case in found])
 
 
 def _late(

@@ -26,6 +26,7 @@ class Schedule(BaseModel):
     gap_days_max: float = Field(35.0, ge=0, description="How stale the state may be.")
     moment_spacing_days: float = Field(7.0, gt=0)
     moments_max: int = Field(24, ge=2)
+    lively_moments: int = Field(2000, ge=1, description="Further moments, just before purchases.")
     tables: int = Field(4, ge=1, description="Behavioural item tables over time.")
     strangers: float = Field(0.1, ge=0, le=1)
     windows: tuple[int, ...] = (100, 300)

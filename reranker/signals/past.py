@@ -33,6 +33,7 @@ class Past:
     def prepare(self) -> "Past":
         """Compute everything now; later uses find it."""
         _ = (self.vectors, self.recency, self.partner_rows, self.strength, self.by_item)
+        _ = self.recency_share
         return self
 
     @cached_property
@@ -52,6 +53,15 @@ class Past:
         """Weight of each history item [h], 1 for one touched now."""
         age_days = np.maximum(self.now - self.history["last"], 0.0) / DAY_SECONDS
         return np.exp2(-age_days / RECENT_HALF_LIFE_DAYS).astype(np.float32)
+
+    @cached_property
+    def recency_share(self) -> NDArray[np.float32]:
+        """The same, summing to one [h]: also of a shopper who was last here years ago."""
+        newest = self.history["last"].max(initial=-np.inf)
+        age_days = np.maximum(newest - self.history["last"], 0.0) / DAY_SECONDS
+        weight = np.exp2(-age_days / RECENT_HALF_LIFE_DAYS)
+        share: NDArray[np.float32] = (weight / max(weight.sum(), 1.0)).astype(np.float32)
+        return share
 
     @cached_property
     def by_item(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:

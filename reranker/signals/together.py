@@ -60,7 +60,8 @@ def _taste(situation: Situation) -> dict[str, Array]:
         return {"taste": unknown, "taste_max": unknown, "taste_place": unknown}
     item = _unit(table.lookup(situation.items, situation.vectors))
     weight = np.log1p(shopper["count"][:, PURCHASE]) + 0.25
-    age_days = np.maximum(situation.now - shopper["last"], 0.0) / DAY_SECONDS
+    # Counted from the last deed: a shopper who was away for years has a taste as well.
+    age_days = np.maximum(shopper["last"].max() - shopper["last"], 0.0) / DAY_SECONDS
     weight = weight * np.exp2(-age_days / (4 * RECENT_HALF_LIFE_DAYS))
     past = _unit(table.lookup(shopper["item"], None))
     mean = _unit((weight.astype(np.float32) @ past)[None, :])[0]
@@ -80,9 +81,8 @@ def _likeness(situation: Situation) -> dict[str, Array]:
     other = _others(situation, cosine)
     best = other.max(axis=1)
     top = np.partition(other, -min(LIKENESS_TOP, h), axis=1)[:, -LIKENESS_TOP:]
-    weight = situation.past.recency
     return {
-        "likeness": cosine @ (weight / weight.sum()),
+        "likeness": cosine @ situation.past.recency_share,
         "likeness_max": best,
         "likeness_top": top.mean(axis=1),
         "likeness_place": place(best),

@@ -35,6 +35,17 @@ def test_spans_are_of_many_forms() -> None:
     assert {"holder", "card holder", "birthday", "red birthday"} <= found
 
 
+def test_some_queries_are_wordy_and_hold_words_that_no_title_has() -> None:
+    random, style = np.random.default_rng(0), SpanStyle(wordy=1.0)
+    title, others = "red birthday card holder", ["blue lamp", "clock"]
+    found = [derive(title, style, random, others) or "" for _ in range(400)]
+    assert title in found
+    words = {word for query in found for word in query.split()}
+    assert {"blue", "lamp", "clock", "kcolc", "eulb"} <= words
+    strange = sum(1 for query in found if set(query.split()) - set(title.split()))
+    assert 0.6 < strange / len(found) < 0.8
+
+
 def test_of_a_long_chinese_title_a_few_characters_are_asked() -> None:
     random = np.random.default_rng(0)
     found = {derive("真无线蓝牙降噪耳机运动款", SpanStyle(), random) for _ in range(50)}
@@ -123,7 +134,43 @@ def test_the_plan_splits_by_time_alone() -> None:
     assert all(case.time > made.cut for case in made.held_out)
     assert all(case.time > made.cut for case in made.late)
     assert {made.at[case.moment] for case in made.held_out} == {made.cut}
-    assert len(made.at) <= 8 + 1
+    assert len(made.at) <= 8 + 1 + schedule.lively_moments
+
+
+def brief_lives(shoppers: int = 400, days: int = 4000) -> list[BehaviourEvent]:
+    """Shoppers who buy five things within five minutes and never come again, over many years."""
+    return [
+        BehaviourEvent(
+            event_id=f"{shopper}/{number}",
+            action="purchase",
+            item_id=str((shopper + number) % len(TITLES)),
+            timestamp=shop.START + shopper * days / shoppers * DAY + 60.0 * number,
+            user=f"u{shopper}",
+        )
+        for shopper in range(shoppers)
+        for number in range(5)
+    ]
+
+
+def test_shoppers_of_one_short_visit_are_learned_from_with_what_they_just_did() -> None:
+    made = plan.plan(brief_lives(), [], TITLES, Schedule(cases=400, held_out_cases=100))
+    assert made is not None
+    for found in (made.train, made.held_out):
+        begun = [shop.START + int((case.user or "u0")[1:]) * 10 * DAY for case in found]
+        known = [made.at[case.moment] >= first for case, first in zip(found, begun, strict=True)]
+        assert len(found) >= 100
+        assert sum(known) > 0.8 * len(found)
+        assert all(made.at[case.moment] < case.time for case in found)
+
+
+def test_years_of_thin_behaviour_are_measured_on_more_than_its_last_days() -> None:
+    thin = brief_lives(shoppers=300)
+    schedule = Schedule(held_out_days=35.0)
+    after = [e for e in thin if e.timestamp > plan.cut_of(thin, schedule)]
+    assert len(after) >= 0.1 * len(thin) - 1
+    dense = shop.events()
+    days = (dense[-1].timestamp - plan.cut_of(dense, schedule)) / DAY
+    assert days == pytest.approx(0.25 * (dense[-1].timestamp - dense[0].timestamp) / DAY)
 
 
 def test_behaviour_of_one_moment_gives_no_plan() -> None:

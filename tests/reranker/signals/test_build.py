@@ -264,3 +264,15 @@ def test_any_deed_with_an_item_is_remembered_not_only_purchases() -> None:
     assert raw("own_touched", IDS, [seen])[0] == pytest.approx(np.log1p(4))
     assert np.isnan(raw("own_days", IDS, [seen])[0])
     assert np.isnan(raw("own_touched", IDS, [seen])[1])
+
+
+def test_a_shopper_who_was_away_for_years_still_has_a_taste() -> None:
+    years = 365.0 * 24
+    ids = ["z", "y", "a"]
+    recent = [purchase("z", 3), purchase("y", 5)]
+    away = [purchase("z", years + 3), purchase("y", years + 5)]
+    for name in ("taste", "likeness"):
+        now = raw(name, ids, recent, table=True)
+        then = raw(name, ids, away, table=True)
+        np.testing.assert_allclose(then, now, atol=1e-5)
+        assert np.abs(now).max() > 0.1
