@@ -28,6 +28,7 @@ from reranker.retrieval.fetch import retrieve_many
 from reranker.signals import served
 
 QUERIES_AT_ONCE = 128
+START_MAX = 1_000_000  # clients may say anything of where their page begins
 _SEARCH_FIELDS = [
     *("query_id", "user_query", "user_id", "timestamp", "query_response_hit_ids"),
     *("query_attributes.from", "hitweave.served"),
@@ -108,7 +109,7 @@ def _search(source: dict[str, Any]) -> LoggedSearch | None:
         user=None if user is None else str(user),
         text=query_key(str(text)),
         shown=tuple(map(str, shown)) if isinstance(shown, list | tuple) else (str(shown),),
-        start=int(start) if str(start).isdecimal() else 0,
+        start=min(int(start), START_MAX) if str(start).isdecimal() else 0,
         served=served.decode((source.get("hitweave") or {}).get("served")),
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from elasticsearch import Elasticsearch
 
 from indexer.behaviour import journal, journal_index
@@ -74,6 +75,12 @@ def test_a_client_that_logs_its_searches_too_neither_doubles_nor_hides_them(
     assert only.served is not None
 
 
-def test_a_start_that_is_no_number_counts_as_none(es: Elasticsearch, index_name: str) -> None:
-    record(es, index_name, Search(shown("q", "a", query_attributes={"from": "-3; drop"})))
-    assert [search.start for search in read_searches(es, index_name, None)] == [0]
+@pytest.mark.parametrize(
+    ("said", "start"),
+    [("-3; drop", 0), (-3, 0), (None, 0), ([20], 0), ("20", 20), (20, 20), ("9" * 40, 1_000_000)],
+)
+def test_a_start_is_a_number_that_can_be_or_none(
+    es: Elasticsearch, index_name: str, said: object, start: int
+) -> None:
+    record(es, index_name, Search(shown("q", "a", query_attributes={"from": said})))
+    assert [search.start for search in read_searches(es, index_name, None)] == [start]

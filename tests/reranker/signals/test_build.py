@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from indexer.catalogue import card
 from reranker.signals import build, definition
 from reranker.signals.definition import INDEX, NAMES
+from reranker.signals.listwise import place
 from tests.reranker.signals.situations import DAY, DIMS, NOW, purchase, situation, vector
 
 IDS = ["a", "b", "c", "d", "e"]
@@ -85,6 +86,14 @@ def test_permuting_the_candidates_permutes_the_signals(names: list[str], random:
         np.testing.assert_allclose(a[name][rows], b[name], rtol=1e-5, atol=1e-6)
 
 
+def test_what_only_rounding_tells_apart_has_one_place() -> None:
+    a, b = np.float32(0.2459835), np.nextafter(np.float32(0.2459835), np.float32(1))
+    values = np.array([a, b, 0.9, -1.0, np.nan, np.nan], dtype=np.float32)
+    assert place(values).tolist() == pytest.approx([0.6, 0.6, 1.0, 0.4, 0.0, 0.0])
+    assert place(np.array([3.0, 1.0, 2.0, 2.0])).tolist() == pytest.approx([1, 0, 1 / 3, 1 / 3])
+    assert place(np.array([1e-3, 1.1e-3, 0.0])).tolist() == [0.5, 1.0, 0.0]
+
+
 def test_relevance_keeps_scores_shares_and_gaps() -> None:
     assert raw("bm25_share", IDS) == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
     gaps = raw("bm25_gap", IDS)
@@ -139,6 +148,11 @@ def test_own_history_counts_purchases_and_days() -> None:
     assert raw("own_days", IDS, events)[0] == pytest.approx(np.log1p(4))
     assert raw("own_due", IDS, events)[0] == pytest.approx(np.log1p(4 / 6))
     assert np.isnan(raw("own_days", IDS, events)[1])
+
+
+def test_the_shoppers_newest_item_stands_first_among_those_of_one_day() -> None:
+    events = [purchase("a", 10.02), purchase("c", 10.0), purchase("b", 300)]
+    assert raw("own_newest", IDS, events) == pytest.approx([0.75, 0.5, 1.0, 0.0, 0.0])
 
 
 def test_popularity_counts_everybody() -> None:
