@@ -18,7 +18,7 @@ from reranker.serving import explanation, sentences, titles
 from reranker.serving.deadline import Deadline
 from reranker.serving.evidence import Grounds
 from reranker.serving.order import Ordered
-from reranker.serving.reasons import Reason, reason
+from reranker.serving.reasons import Reason, reasons
 from reranker.serving.scoring import Fused
 from reranker.serving.titles import Named
 
@@ -54,11 +54,11 @@ class Explainable:
         shown = dict(zip(self.ordered.rows.tolist(), self.ordered.scores.tolist(), strict=True))
         wanted = {name: rows[name] for name in ids if rows.get(name) in shown}
         grounds = examine(self.fused, self.candidates, deadline)
-        reasons = {name: reason(grounds.evidence(row)) for name, row in wanted.items()}
-        known = self._names(grounds, wanted, reasons, deadline)
+        why = reasons({name: grounds.evidence(row) for name, row in wanted.items()})
+        known = self._names(grounds, wanted, why, deadline)
         called = {name: found.title for name, found in known.items() if found.title}
         return [
-            self._told(grounds, wanted[name], shown[wanted[name]], reasons[name], known, called)
+            self._told(grounds, wanted[name], shown[wanted[name]], why[name], known, called)
             if name in wanted
             else None
             for name in ids
@@ -86,13 +86,13 @@ class Explainable:
         self,
         grounds: Grounds,
         wanted: Mapping[str, int],
-        reasons: Mapping[str, Reason],
+        why: Mapping[str, Reason],
         deadline: Deadline,
     ) -> Mapping[str, Named]:
         """Names of the items that reasons and attention point at, and of the hits themselves."""
         if not wanted or deadline.passed(TITLES_SHARE):
             return {}
-        ids = {*wanted, *(why.item_id for why in reasons.values() if why.item_id is not None)}
+        ids = {*wanted, *(it.item_id for it in why.values() if it.item_id is not None)}
         for row in wanted.values():
             at = grounds.places.get(row)
             if at is not None:

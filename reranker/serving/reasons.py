@@ -1,4 +1,4 @@
-"""Which reason for a hit a shopper is told: the strongest of which its claim holds. Pure.
+"""Which reason for a hit a shopper is told: the strongest whose claim holds. Pure.
 
 A claim is looked up in what is known of the candidate, not in what the model made of it: without
 a purchase nobody "bought", and whom nobody else chose is not "popular". Declared defaults stand
@@ -6,7 +6,7 @@ for what is not known in signals, so each claim asks for more than the default s
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reranker.fusion.attribution import ITEM, QUERY, SHOPPER
@@ -42,19 +42,48 @@ class Ground:
     of: frozenset[str]
     claim: Claim
 
+    def weight(self, evidence: Evidence) -> float:
+        """How much it speaks for a candidate, against the mean of its list."""
+        return sum(value for name, value in evidence.contributions.items() if name in self.of)
+
 
 FITS = Reason("fits")
 
 
 def reason(evidence: Evidence) -> Reason:
     """The strongest reason that holds; that it fits the search where none does."""
-    of = evidence.contributions
-    weighed = [(sum(of.get(name, 0.0) for name in ground.of), ground.claim) for ground in GROUNDS]
-    for weight, claim in sorted(weighed, key=lambda it: -it[0]):
-        found = claim(evidence) if weight > 0 else None
+    return _strongest(evidence, [ground.weight(evidence) for ground in GROUNDS]) or FITS
+
+
+def reasons(shown: Mapping[str, Evidence]) -> dict[str, Reason]:
+    """The reason of each hit that is shown, by id: what sets it apart from those beside it.
+
+    What could be said of all of them tells a shopper nothing, so it is said of those alone that
+    nothing sets apart. A reason speaks for its hit in the whole list as well.
+    """
+    weights = {name: [g.weight(evidence) for g in GROUNDS] for name, evidence in shown.items()}
+    usual = [sum(column) / len(shown) for column in zip(*weights.values(), strict=True)]
+    of_all = [len({ground.claim(it) for it in shown.values()}) == 1 for ground in GROUNDS]
+    return {
+        name: _strongest(
+            evidence,
+            [
+                0.0 if everyones or own <= 0 else own - mean
+                for own, mean, everyones in zip(weights[name], usual, of_all, strict=True)
+            ],
+        )
+        or reason(evidence)
+        for name, evidence in shown.items()
+    }
+
+
+def _strongest(evidence: Evidence, weights: Sequence[float]) -> Reason | None:
+    """The claim of the highest positive weight that holds."""
+    for weight, ground in sorted(zip(weights, GROUNDS, strict=True), key=lambda it: -it[0]):
+        found = ground.claim(evidence) if weight > 0 else None
         if found is not None:
             return found
-    return FITS
+    return None
 
 
 def _own(it: Evidence) -> Reason | None:

@@ -8,7 +8,7 @@ import pytest
 
 from reranker.fusion.attribution import ITEM, QUERY, SHOPPER
 from reranker.serving.evidence import Deed, Evidence
-from reranker.serving.reasons import GROUNDS, Reason, reason
+from reranker.serving.reasons import GROUNDS, Reason, reason, reasons
 from reranker.serving.sentences import SENTENCES, say
 from reranker.signals import definition
 
@@ -183,6 +183,27 @@ def test_the_next_reason_is_told_where_the_strongest_does_not_hold() -> None:
 def test_what_speaks_against_a_hit_is_no_reason() -> None:
     found = Evidence({"own_purchases": -2.0, "bm25": 1.0}, {"own_purchases": ONE, "bm25": 4.0})
     assert reason(found) == Reason("words")
+
+
+def test_what_could_be_said_of_every_hit_sets_none_apart() -> None:
+    words = {"bm25": 4.0}
+    shown = {
+        "a": Evidence({"bm25": 5.0, "purchases": 0.2}, words | {"purchases": FIVE}),
+        "b": Evidence({"bm25": 3.0, "own_days": 0.1}, words | {"own_purchases": ONE}),
+        "c": Evidence({"bm25": 4.0, "purchases": -0.5}, words | {"purchases": FIVE}),
+    }
+    told = reasons(shown)
+    assert {name: it.key for name, it in told.items()} == {
+        "a": "others_bought",
+        "b": "bought_before",
+        "c": "words",  # nothing speaks for it but what speaks for all
+    }
+
+
+def test_a_hit_alone_is_told_its_strongest_reason() -> None:
+    alone = evidence("own_days", own_purchases=ONE)
+    assert reasons({"a": alone}) == {"a": reason(alone)}
+    assert reasons({}) == {}
 
 
 @pytest.mark.parametrize("language", ["zh", "zh-CN", "ZH_Hans"])
