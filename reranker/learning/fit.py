@@ -34,8 +34,17 @@ def heads_of(lists: ListSet, weights: dict[str, float]) -> Trained:
     )
 
 
-def new_network(lists: ListSet, vectors: Vectors, schedule: Schedule, seed: int) -> FusionNetwork:
-    """An untrained network, its standardisation taken from `lists`."""
+def new_network(
+    lists: ListSet,
+    vectors: Vectors,
+    schedule: Schedule,
+    seed: int,
+    direct: Array | None = None,
+) -> FusionNetwork:
+    """An untrained network, its standardisation taken from `lists`.
+
+    `direct` [heads, signals] is what it starts from (linear.start); None: from the prior alone.
+    """
     torch.manual_seed(seed)
     families = tuple(tuple(definition.columns(name)) for name in definition.FAMILIES)
     config = NetworkConfig(
@@ -55,6 +64,9 @@ def new_network(lists: ListSet, vectors: Vectors, schedule: Schedule, seed: int)
     network.signal_mean.copy_(torch.from_numpy(mean))
     network.signal_scale.copy_(torch.from_numpy(scale))
     network.text_basis.copy_(vectors.basis)
+    if direct is not None:
+        with torch.no_grad():
+            network.direct.weight.copy_(torch.from_numpy(direct))
     return network
 
 

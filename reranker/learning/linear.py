@@ -1,4 +1,6 @@
-"""The honest simple baseline: one weight a signal, tuned; listwise softmax over the same lists.
+"""One weight a signal, tuned; listwise softmax over the same lists.
+
+The honest simple baseline, and what the network starts from.
 
 Softmax cross-entropy of Cao et al. (2007, ListNet, doi 10.1145/1273496.1273513) over standardised
 signals; it is convex, so L-BFGS finds the one best. The penalty is chosen on the held-out lists,
@@ -6,12 +8,13 @@ then the weights are fitted anew to all lists that the served network learns.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from reranker.fusion.baseline import PriorWeights, prior_parts
 from reranker.learning import measure
 from reranker.learning.dataset import ListSet, joined, signal_moments
 from reranker.signals import definition
@@ -19,6 +22,7 @@ from reranker.signals import definition
 DEEDS = np.array([1.0, 2.0, 4.0], dtype=np.float32)  # click, cart, purchase
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 STEPS_MAX = 150
+START_PENALTY = 1e-3
 Array = NDArray[np.float32]
 
 
@@ -47,6 +51,29 @@ def fit(train: ListSet, held_out: ListSet, late: ListSet | None) -> Fitted:
         every = joined(train, late)
         weights = fitted(_standardised(every, mean, scale), every, chosen, weights)
     return Fitted(scores, as_json(weights, scale), chosen)
+
+
+def start(lists: ListSet) -> Array:
+    """What each head may start from [heads, signals], over standardised signals and beyond the
+    prior; zeros for a head without labels.
+    """
+    mean, scale = signal_moments(lists)
+    values = _standardised(lists, mean, scale)
+    found = np.zeros((lists.labels.shape[1], len(mean)), dtype=np.float32)
+    for head in np.flatnonzero((lists.labels > 0).any(axis=0)):
+        only = np.zeros_like(lists.labels)
+        only[:, head] = lists.labels[:, head]
+        own = replace(lists, labels=only)
+        found[head] = fitted(values, own, START_PENALTY, found[head]) - prior_weights() * scale
+    return found
+
+
+def prior_weights() -> Array:
+    """The weight that the prior gives each raw signal [signals]."""
+    given = np.zeros(len(definition.SIGNALS), dtype=np.float32)
+    for name, value in prior_parts(np.ones_like(given), PriorWeights()).items():
+        given[definition.INDEX[name]] = value
+    return given
 
 
 def fitted(values: Array, lists: ListSet, penalty: float, start: Array) -> Array:

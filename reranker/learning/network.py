@@ -102,6 +102,8 @@ class FusionNetwork(nn.Module):
             ListBlock(width, config.attention_heads, config.dropout) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
+        self.direct = nn.Linear(config.signals, len(HEADS), bias=False)
+        nn.init.zeros_(self.direct.weight)
         self.heads = nn.Linear(width, len(HEADS))
         nn.init.zeros_(self.heads.weight)
         nn.init.zeros_(self.heads.bias)
@@ -132,7 +134,8 @@ class FusionNetwork(nn.Module):
         state = fused + self.wide(scaled)
         for block in self.blocks:
             state = block(state, item_mask)
-        return self.heads(self.norm(state)), attention
+        # The norm forgets how much of a thing there is; the signals say it once more.
+        return self.heads(self.norm(state)) + self.direct(scaled), attention
 
     def item(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """What an item is, by its text and by who buys it [..., W]."""

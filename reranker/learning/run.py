@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from indexer.behaviour.event import BehaviourEvent
-from reranker.learning import auxiliary, baselines, dataset, measure, moments, plan, taste
+from reranker.learning import auxiliary, baselines, dataset, linear, measure, moments, plan, taste
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.baselines import Baselines
 from reranker.learning.dataset import Assembly, ListSet, World
@@ -54,6 +54,7 @@ class Lesson:
     vectors: Vectors
     schedule: Schedule
     trained: Trained
+    direct: NDArray[np.float32]
     about: ItemLabels | None
     equipment: Equipment
 
@@ -122,6 +123,7 @@ def learn(
         vectors=vectors,
         schedule=schedule,
         trained=trained,
+        direct=linear.start(lists.train),
         about=auxiliary.labels_of(world.goods, schedule.auxiliary),
         equipment=equipment,
     )
@@ -236,7 +238,7 @@ def _fitted(lesson: Lesson, log: dict[str, Any], progress: Progress) -> list[Fus
     for number in range(schedule.members):
         seed = schedule.seed + number
         fitted = fit(
-            new_network(train, lesson.vectors, schedule, seed),
+            new_network(train, lesson.vectors, schedule, seed, lesson.direct),
             train,
             lesson.vectors,
             schedule,

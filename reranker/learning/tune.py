@@ -143,6 +143,7 @@ class _Trials:
     ) -> None:
         self.on, self.schedule, self.budget = on, schedule, budget
         self.progress, self.equipment = progress, equipment
+        self.direct = linear.start(on.lists.train)
         self.told = 0
 
     def run(self, trial: Any) -> float:
@@ -153,7 +154,7 @@ class _Trials:
         train, vectors = self.on.lists.train, self.on.vectors(schedule)
         trained = heads_of(train, schedule.head_weights)
         fitted = fit(
-            new_network(train, vectors, schedule, schedule.seed),
+            new_network(train, vectors, schedule, schedule.seed, self.direct),
             train,
             vectors,
             schedule,
