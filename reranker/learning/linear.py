@@ -53,11 +53,13 @@ def fit(train: ListSet, held_out: ListSet, late: ListSet | None) -> Fitted:
     return Fitted(scores, as_json(weights, scale), chosen)
 
 
-def start(lists: ListSet) -> Array:
+def start(lists: ListSet, standard: tuple[Array, Array] | None = None) -> Array:
     """What each head may start from [heads, signals], over standardised signals and beyond the
     prior; zeros for a head without labels.
+
+    `standard` are the mean and scale [signals] to standardise by; None: those of `lists`.
     """
-    mean, scale = signal_moments(lists)
+    mean, scale = standard or signal_moments(lists)
     values = _standardised(lists, mean, scale)
     found = np.zeros((lists.labels.shape[1], len(mean)), dtype=np.float32)
     for head in np.flatnonzero((lists.labels > 0).any(axis=0)):

@@ -277,14 +277,20 @@ def mrr_of(
 def _refitted(
     measured: Sequence[FusionNetwork], lesson: Lesson, progress: Progress
 ) -> list[FusionNetwork]:
-    """Copies of the measured networks that have also learned the days after the cut."""
+    """Copies of the measured networks that have also learned the days after the cut.
+
+    What is linear in them is solved anew; the rest goes on at a lower rate.
+    """
     schedule, lists = lesson.schedule, lesson.lists
     copies = [_copy(network) for network in measured]
     if lists.late is None or schedule.refit_epochs == 0:
         return copies
     every = dataset.joined(lists.train, lists.late)
+    moved = linear.start(every, dataset.signal_moments(lists.train)) - lesson.direct
     told = progress("refit", len(copies) * schedule.refit_epochs * len(every))
     for number, network in enumerate(copies):
+        with torch.no_grad():
+            network.direct.weight += torch.from_numpy(moved).to(network.direct.weight.device)
         fit(
             network,
             every,

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 import torch
 
-from reranker.learning import auxiliary, material, plan, run, taste
+from reranker.learning import auxiliary, linear, material, plan, run, taste
 from reranker.learning.dataset import World
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network
