@@ -110,13 +110,17 @@ class InProcess:
     def ask(self, search: Search) -> dict[str, Answer]:
         """The answers of all baselines and of the model to one search, retrieved once."""
         started = perf_counter()
-        ranking = answer.rank(self.process, self._call(search, started))
+        ranking = self.rank(search)
         shared = perf_counter() - started
         found = {
             name: self._reordered(ranking, scores, shared)
             for name, scores in self.fitted.rankers.items()
         }
         return {**found, FUSED: self._shown(ranking, ranking.ordered, shared)}
+
+    def rank(self, search: Search) -> Ranking:
+        """One search, retrieved and ranked by the model, with all that it was made of."""
+        return answer.rank(self.process, self._call(search, perf_counter()))
 
     def _reordered(self, ranking: Ranking, scores: Scores, shared_seconds: float) -> Answer:
         """The same candidates by other scores of the window, then what holds for every order."""

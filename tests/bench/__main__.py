@@ -21,7 +21,9 @@ from elasticsearch import Elasticsearch
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import catalogue, shots
+from compose.local.home import Home
+from indexer import settings as server_settings
+from tests.bench import catalogue, scorer, shots
 from tests.bench.load import Generator
 from tests.bench.shots import Bench, Question
 
@@ -29,6 +31,7 @@ LATEST = Path(__file__).with_name("latest.json")
 HITWEAVE = Path(sys.executable).with_name("hitweave")
 INDEX = "bench"
 BLOCK = 40
+SCORED = 100
 console = Console()
 
 
@@ -71,6 +74,7 @@ def arguments() -> argparse.Namespace:
 def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
     """The whole report."""
     addresses = json.loads((Path(home) / "stack.json").read_text("utf-8"))
+    point_settings_at(home)
     with Elasticsearch(addresses["elasticsearch_url"], request_timeout=120) as es:
         if not es.indices.exists(index=args.index):
             build(home, args)
@@ -94,12 +98,19 @@ def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
     }
     return {
         **facts,
+        "scorer": scorer.measure(bench, asked[:SCORED], server_settings.load().models_dir),
         "window": args.window,
         "size": args.size,
         "requests_of_each_kind": args.rounds * BLOCK,
         "load": "own process, http.client, one kept-alive connection a thread, same machine",
         "concurrency": results,
     }
+
+
+def point_settings_at(home: str) -> None:
+    """What is measured in this process reads the stack's addresses."""
+    os.environ.update(Home(Path(home)).environment())
+    os.environ["HITWEAVE_DEADLINE_MS"] = "60000"
 
 
 def run(every: dict[str, Any], concurrency: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -200,6 +211,8 @@ def show(report: dict[str, Any]) -> None:
         f"{report['items']:,} items in {report['segments']} segments, window {report['window']}, "
         f"{report['size']} hits; {report['machine']}, load {report['load_average_before']}"
     )
+    for name, figure in report["scorer"].items():
+        console.print(f"scorer, {name}: {figure}")
     for concurrency, kinds in report["concurrency"].items():
         table = Table(title=f"concurrency {concurrency}", title_justify="left")
         table.add_column("request")
