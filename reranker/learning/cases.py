@@ -75,7 +75,8 @@ def derived(
 
     The snapshot of a case is drawn among those of the last `gap_days_max` days before its basket
     began; a shopper who was not known then, but is at the latest, is served with the latest, since
-    profiles follow deeds within a second. Everything that the basket holds is labelled; the candidates decide what of it counts.
+    profiles follow deeds within a second. Everything that the basket holds is labelled; the
+    candidates decide what of it counts.
     """
     random = np.random.default_rng(seed)
     bought = [

@@ -118,19 +118,20 @@ def _extracted(
     world: World,
     progress: Progress,
 ) -> NDArray[np.float32]:
-    """Feature values [rows, features], asked of the node as Elastic's rescorer asks them."""
-    from eland.ml.ltr import FeatureLogger
-
-    logger = FeatureLogger(es, generation.concrete, ltr_features.model_config(found))
+    """Feature values [rows, features]; 0 where a query does not match."""
     queries, ids = list(world.query_row), world.goods.ids
+    column = {name: number for number, name in enumerate(found)}
     told = progress("features", len(lists))
     rows = np.zeros((len(lists.item), len(found)), dtype=np.float32)
     for i, (first, end) in enumerate(zip(lists.start[:-1], lists.start[1:], strict=True)):
-        asked = [ids[row] for row in lists.item[first:end]]
-        by_id = logger.extract_features({"query": queries[lists.query[i]]}, asked)
-        rows[first:end] = [by_id[item] for item in asked]
+        asked = {ids[row]: first + n for n, row in enumerate(lists.item[first:end])}
+        body = ltr_features.values_of(found, queries[lists.query[i]], list(asked))
+        answer = es.search(index=generation.concrete, include_named_queries_score=True, **body)
+        for hit in answer["hits"]["hits"]:
+            for name, value in (hit.get("matched_queries") or {}).items():
+                rows[asked[hit["_id"]], column[name]] = value
         told(1)
-    return np.nan_to_num(rows)
+    return rows
 
 
 def _metrics(

@@ -4,7 +4,7 @@ It knows templated queries and their scores, so behaviour is not among them: wha
 reaches such a model through its teacher alone. Where a query does not match, a feature is 0.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from indexer.catalogue.mapping import IndexConfig
@@ -44,6 +44,29 @@ def _number(field: str) -> dict[str, Any]:
             "boost_mode": "replace",
         }
     }
+
+
+def values_of(found: Features, query: str, ids: Sequence[str]) -> dict[str, Any]:
+    """A search whose hits carry each feature's score under its name, as Elastic's rescorer asks.
+
+    For `GET _search?include_named_queries_score`; the templates are filled in here, since a node
+    of the free parts may have none.
+    """
+    named = [
+        {"bool": {"must": _filled(template, query), "_name": name}}
+        for name, template in found.items()
+    ]
+    return {
+        "query": {"bool": {"should": named, "filter": {"ids": {"values": list(ids)}}}},
+        "size": len(ids),
+        "_source": False,
+    }
+
+
+def _filled(template: Any, query: str) -> Any:
+    if isinstance(template, dict):
+        return {key: _filled(value, query) for key, value in template.items()}
+    return query if template == QUERY else template
 
 
 def model_config(found: Features) -> Any:

@@ -60,7 +60,8 @@ class Past:
         newest = self.history["last"].max(initial=-np.inf)
         age_days = np.maximum(newest - self.history["last"], 0.0) / DAY_SECONDS
         weight = np.exp2(-age_days / RECENT_HALF_LIFE_DAYS)
-        return (weight / max(weight.sum(), 1.0)).astype(np.float32)
+        share: NDArray[np.float32] = (weight / max(weight.sum(), 1.0)).astype(np.float32)
+        return share
 
     @cached_property
     def by_item(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:

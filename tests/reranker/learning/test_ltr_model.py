@@ -83,6 +83,16 @@ def test_every_feature_is_a_templated_query_with_a_default() -> None:
     assert not {"popularity", "price"} & set(without)
 
 
+def test_values_are_asked_with_the_query_in_every_template() -> None:
+    body = ltr_features.values_of(FEATURES, 'red "card" {{query}}', ["a", "b"])
+    named = body["query"]["bool"]["should"]
+    assert [it["bool"]["_name"] for it in named] == NAMES
+    asked = orjson.loads(orjson.dumps(named).replace(b'red \\"card\\" {{query}}', b"TYPED"))
+    assert "{{query}}" not in orjson.dumps(asked).decode()
+    assert asked[0]["bool"]["must"]["multi_match"]["query"] == "TYPED"
+    assert body["query"]["bool"]["filter"] == {"ids": {"values": ["a", "b"]}}
+
+
 class Recording(elastic_transport.Transport):
     """Takes everything, and keeps what was asked."""
 
