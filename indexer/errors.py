@@ -20,6 +20,7 @@
         ├── EncoderUnavailable
         ├── WriteFailed
         ├── InvalidArtifact
+        ├── TrainingFailed
         └── ModelBelowPromise
 
 All of them pickle: they take one message and nothing else.
@@ -118,3 +119,7 @@ class InvalidArtifact(AnsweredWrongly):
 
 class ModelBelowPromise(AnsweredWrongly):
     """A training run reached less than its schedule promises."""
+
+
+class TrainingFailed(AnsweredWrongly):
+    """A training run over several processes ended without a result."""

@@ -59,7 +59,12 @@ class Settings(BaseSettings):
     index_retry_seconds_max: float = Field(
         60.0, gt=0, description="How long a bulk write backs off on 429 and 503."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where encoders run.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where encoders run and models are trained."
+    )
+    tracking: Literal["tensorboard", "wandb", "both", "off"] = Field(
+        "tensorboard", description="What shows a training run's curves; wandb is a package to add."
+    )
     encoder_threads: int = Field(
         1, ge=1, le=256, description="Processor threads of one encoder in one process."
     )

@@ -34,6 +34,7 @@ from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
+from reranker.serving.recorder import Search
 from reranker.serving.scoring import Fused
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
@@ -44,29 +45,32 @@ Vector = NDArray[np.float32]
 
 def search(process: Process, call: Call) -> dict[str, Any]:
     """The answer to a ranked search; raises fetch.Refused with Elasticsearch's own error."""
+    ranking = None
     if call.request.options.mode == "bm25":
         answer = paging.own_order(process, call, degraded=None)
     else:
         try:
-            answer = _ranked(process, call)
+            answer, ranking = _ranked(process, call)
         except LateAnswer:
             answer = paging.own_order(process, call, degraded="deadline")
-    _note(process, call, answer)
+    _note(process, call, answer, ranking)
     return answer
 
 
-def _ranked(process: Process, call: Call) -> dict[str, Any]:
-    """The pinned order where it holds, else a fresh one that is pinned."""
+def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | None]:
+    """The pinned order where it holds, else a fresh one that is pinned; and what made the order,
+    where that was made now.
+    """
     key = pins.key_of(call)
-    pin, ranking = _pinned(process, call, key), None
+    pin, ranking, made = _pinned(process, call, key), None, None
     if pin is None or call.request.options.explain:
         ranking = rank(process, call)
     if pin is None and ranking is not None:
-        pin = ranking.as_pin(call.request)
+        made, pin = ranking, ranking.as_pin(call.request)
         if not pin.fits_on(call.request):
             process.pins.keep(key, pin)
     assert pin is not None  # noqa: S101 - one of the two made it
-    return paging.page(process, call, key, pin, ranking)
+    return paging.page(process, call, key, pin, ranking), made
 
 
 def rank(process: Process, call: Call) -> Ranking:
@@ -93,6 +97,8 @@ def rank(process: Process, call: Call) -> Ranking:
         context=request.options.context,
     )
     fused = _score(process, call, asked)
+    if request.options.record:
+        process.drift.sample(generation.index, fused)
     ordered = _in_order(process, call, asked, fused, retrieved.groups)
     return Ranking(
         ordered=ordered,
@@ -128,7 +134,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     """The given candidates, ranked as a search would."""
     generation = given.generation
     if generation is None:
-        fused = Fused(scoring.prior_of_legs(given.candidates))
+        fused = Fused(baseline.prior_of_legs(given.candidates))
         return Reranked(order.by_score(fused.scores), fused, None)
     reading, no_memory = _ask_memory(
         process, generation.index, given.shopper, given.text, personal=True
@@ -264,18 +270,20 @@ def _pinned(process: Process, call: Call, key: str) -> Pin | None:
     return process.pins.read(key)
 
 
-def _note(process: Process, call: Call, answer: Mapping[str, Any]) -> None:
-    """Count the search, and record it with the ids it showed."""
+def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking | None) -> None:
+    """Count the search, and record it with the ids it showed and what the model saw of them."""
     mode = call.request.options.mode
     metrics.SEARCHES.labels(mode, answer["hitweave"]["degraded"] or "no").inc()
     metrics.SEARCH_SECONDS.labels(mode).observe(call.deadline.took_ms() / 1000.0)
     if not call.request.options.record:
         return
+    ids = [hit["_id"] for hit in answer["hits"]["hits"]]
     document = response.recorded_query(
         call.request,
         application=call.generation.index,
         query_id=call.query_id,
-        ids=[hit["_id"] for hit in answer["hits"]["hits"]],
+        ids=ids,
         timestamp=event.iso(process.clock()),
     )
-    process.recorder.record(call.generation.index, document)
+    served = made.served(ids, process.settings.record_signals) if made else None
+    process.recorder.record(call.generation.index, Search(document, served))

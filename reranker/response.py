@@ -43,6 +43,7 @@ class Page:
     aggregations: Mapping[str, Any] | None = None
     suggest: Mapping[str, Any] | None = None
     explanations: Sequence[Mapping[str, Any] | None] = field(default_factory=tuple)
+    explained: Mapping[str, Any] = field(default_factory=dict)  # by id, beside Elasticsearch's form
 
 
 def search_answer(page: Page) -> dict[str, Any]:
@@ -61,7 +62,10 @@ def search_answer(page: Page) -> dict[str, Any]:
         answer["aggregations"] = page.aggregations
     if page.suggest is not None:
         answer["suggest"] = page.suggest
-    return answer | own_sections(page.query_id, page.model, page.degraded, page.window, page.took)
+    own = own_sections(page.query_id, page.model, page.degraded, page.window, page.took)
+    if page.explained:
+        own["hitweave"]["explained"] = page.explained
+    return answer | own
 
 
 def own_sections(

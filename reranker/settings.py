@@ -44,8 +44,17 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Searches waiting to be recorded; further ones are dropped."
     )
     record_batch: int = Field(200, ge=1, description="Searches recorded in one task.")
+    record_signals: int = Field(
+        50, ge=0, description="Hits of a search whose signals are logged as served; 0: none."
+    )
     model_poll_seconds: float = Field(
         1.0, gt=0, description="How often the model registry is looked at."
+    )
+    drift_sample_every: int = Field(
+        10, ge=0, description="One search in this many is held against the training; 0: none."
+    )
+    drift_threshold: float = Field(
+        0.25, gt=0, description="Population stability index above which a signal is reported."
     )
     body_bytes_max: int = Field(
         10_000_000, ge=1000, description="A longer request body is refused with 413."

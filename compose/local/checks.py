@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from compose.local import archive, ground, java_runtime, ports, stack, valkey
+from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding, Level
 from compose.local.home import Home
 from compose.local.index_checks import check_indices
@@ -190,7 +191,9 @@ def check_models(usable: settings.Settings) -> Iterator[Finding]:
         advice = "fused searches use the untrained order until `hitweave train INDEX`"
         yield Finding("models", "note", f"no model in {usable.models_dir}", advice)
     for index in indices:
-        yield _examine_model(Registry(usable.models_dir, index))
+        registry = Registry(usable.models_dir, index)
+        yield _examine_model(registry)
+        yield from check_drift(usable, registry)
 
 
 def _examine_model(registry: Registry) -> Finding:

@@ -161,6 +161,6 @@ def _finish(pipe: Pipeline, ticket: Ticket | None, folded: Folded) -> None:
 
 
 def record_queries(es: Elasticsearch, index: str, documents: Sequence[Document]) -> Written:
-    """Journal queries (documents of ubi.read) that nobody waits for."""
+    """Journal the sidecar's own queries (of ubi.read, with what was served): nobody waits."""
     journal_index.ensure(es)
-    return journal.write_queries(es, index, documents, received_at=time.time())
+    return journal.write_queries(es, index, documents, received_at=time.time(), own=True)

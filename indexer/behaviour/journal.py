@@ -12,6 +12,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import streaming_bulk
 
+from indexer.behaviour import ubi
 from indexer.behaviour.event import BehaviourEvent, event_of, iso
 from indexer.behaviour.journal_index import EVENTS, MAPPINGS, QUERIES, ensure
 from indexer.errors import ElasticsearchUnavailable
@@ -77,39 +78,48 @@ def _arrival(index: str, received_at: float) -> Document:
 
 
 def write_queries(
-    es: Elasticsearch, index: str, documents: Sequence[Document], *, received_at: float
+    es: Elasticsearch,
+    index: str,
+    documents: Sequence[Document],
+    *,
+    received_at: float,
+    own: bool = False,
 ) -> Written:
-    """Journal queries under their query_id; a further page of one is kept beside the first."""
-    first = _create_all(
-        es,
-        QUERIES,
-        index,
-        [(it["query_id"], {**it, **_arrival(index, received_at)}) for it in documents],
-    )
+    """Journal queries under their query_id; a further page of one is kept beside the first.
+
+    Of the sidecar's `own` ones what it served is kept too; nobody else can say that.
+    """
+    rows = [_query_row(it, index, received_at, own=own) for it in documents]
+    first = _create_all(es, QUERIES, index, [(row["query_id"], row) for row in rows])
     if not first.known:
         return first
-    names = [document_id(index, it["query_id"]) for it in documents]
+    names = [document_id(index, row["query_id"]) for row in rows]
     stored = es.mget(index=QUERIES, ids=names, source_includes=["event_id"])["docs"]
     kept = {doc["_id"]: doc["_source"]["event_id"] for doc in stored if doc.get("found")}
     pages = [
-        it
-        for name, it in zip(names, documents, strict=True)
-        if kept.get(name, it["event_id"]) != it["event_id"]
+        row
+        for name, row in zip(names, rows, strict=True)
+        if kept.get(name, row["event_id"]) != row["event_id"]
     ]
     further = _create_all(
         es,
         QUERIES,
         index,
-        [
-            (f"{it['query_id']}/{it['event_id'][:16]}", {**it, **_arrival(index, received_at)})
-            for it in pages
-        ],
+        [(f"{row['query_id']}/{row['event_id'][:16]}", row) for row in pages],
     )
     return Written(
         new=first.new + further.new,
         known=first.known - len(pages) + further.known,
         refused={**first.refused, **further.refused},
     )
+
+
+def _query_row(document: Document, index: str, received_at: float, *, own: bool) -> Document:
+    row = {name: part for name, part in document.items() if name != ubi.SERVED}
+    row |= _arrival(index, received_at)
+    if own and ubi.SERVED in document:
+        row["hitweave"][ubi.SERVED] = document[ubi.SERVED]
+    return row
 
 
 def _create_all(

@@ -22,6 +22,9 @@ _NAME = {"type": "keyword", "ignore_above": 256}
 _TEXT = {"type": "keyword", "ignore_above": 2000}
 _FREE = {"type": "flattened", "ignore_above": 1024}
 _DATE = {"type": "date", "format": "strict_date_optional_time||epoch_millis"}
+_ARRIVAL = {"index": _NAME, "received_at": _DATE}
+# Kept in `_source` as it is, looked at by learning alone.
+_KEPT = {"type": "object", "enabled": False}
 _SHARED = {
     "application": _NAME,
     "event_id": _NAME,
@@ -31,7 +34,7 @@ _SHARED = {
     "session_id": _NAME,
     "user_query": _TEXT,
     "timestamp": _DATE,
-    "hitweave": {"properties": {"index": _NAME, "received_at": _DATE}},
+    "hitweave": {"properties": _ARRIVAL},
 }
 _OBJECT = {"object_id": _NAME, "object_id_field": _NAME, "object_id_type": _NAME}
 _POSITION = {
@@ -56,6 +59,7 @@ MAPPINGS: dict[str, dict[str, Any]] = {
     },
     QUERIES: {
         **_SHARED,
+        "hitweave": {"properties": {**_ARRIVAL, "served": _KEPT}},
         "object_id_field": _NAME,
         "query_attributes": _FREE,
         "query_response_id": _NAME,

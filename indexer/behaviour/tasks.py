@@ -55,7 +55,7 @@ def fold_events(index: str) -> None:
 
 @shared_task(base=BehaviourTask, name=RECORD)  # type: ignore[untyped-decorator]
 def record_queries(index: str, documents: list[Document]) -> None:
-    """Journal query documents of ubi.read."""
+    """Journal query documents of ubi.read, as the sidecar sends them."""
     try:
         written = fold.record_queries(_clients(os.getpid())[0], index, documents)
     except ApiError as error:

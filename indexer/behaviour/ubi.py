@@ -29,6 +29,8 @@ LINE_BYTES_KEPT = 10_000
 ITEM_ACTIONS = frozenset(
     {"impression", "click", "watch", "add_to_cart", "purchase", "remove_from_cart", "dismiss"}
 )
+# Where the sidecar puts its own part of a search it recorded; nothing that is read here has one.
+SERVED = "served"
 ORDER_FIELDS = ("order_id", "transaction_id")
 
 Kind = Literal["event", "query"]

@@ -1,9 +1,9 @@
-"""Off-policy estimates over a file: `python -m reranker.evaluation.logged_choices FILE`.
+"""Off-policy estimates over a file of logged choices.
 
 Reads CSV (.gz) with the columns of the Open Bandit Dataset (Saito et al. 2021, arXiv 2008.07146):
 item_id, position, click, propensity_score; `group` (the search) where there is one. The target
 policy is the uniform one, or the log's own most clicked items at each position ("greedy", learned
-on one half and judged on the other). Prints one JSON object.
+on one half and judged on the other).
 """
 
 import csv
@@ -11,11 +11,9 @@ import gzip
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import click
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from indexer.errors import AskedWrongly
@@ -23,6 +21,7 @@ from reranker.evaluation import offpolicy, reward_table
 from reranker.evaluation.offpolicy import Impressions
 from reranker.evaluation.reward_table import Shown
 
+Target = Literal["uniform", "greedy"]
 COLUMNS = ("item_id", "position", "click", "propensity_score")
 GREEDY_SHARE = 0.9  # the rest is spread over all items, so that every weight is bounded
 
@@ -123,25 +122,12 @@ def _rounded(said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--items", type=int, help="How many items there were to choose from.")
-@click.option("--target", type=click.Choice(["uniform", "greedy"]), default="uniform")
-@click.option("--clip", type=float, default=100.0, show_default=True, help="Largest weight; 0: no.")
-@click.option("--seed", type=int, default=1, show_default=True)
-def main(file: Path, items: int | None, target: str, clip: float, seed: int) -> None:
-    """Estimate the value of a target policy from the choices logged in FILE."""
-    log = read(file, items)
+def of_target(log: Log, target: Target, clip: float | None, seed: int) -> dict[str, Any]:
+    """Every estimate of a target policy as JSON; `greedy` is learned on one half of the log."""
     if target == "greedy":
         learned = reward_table.folds(log.shown.reward.size, seed, log.group, count=2) == 0
         policy, log = greedy(log.rows(learned)), log.rows(~learned)
     else:
         policy = uniform(log)
-    said = estimates(log, policy, clip or None, seed + 1)
-    rows = int(log.shown.reward.size)
-    heading = {"file": file.name, "target": target, "impressions": rows, "clip": clip}
-    click.echo(orjson.dumps({**heading, **said}, option=orjson.OPT_INDENT_2).decode())
-
-
-if __name__ == "__main__":
-    main()
+    said = estimates(log, policy, clip, seed + 1)
+    return {"target": target, "impressions": int(log.shown.reward.size), "clip": clip, **said}

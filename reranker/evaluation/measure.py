@@ -13,11 +13,13 @@ import elasticsearch
 import redis
 
 from reranker.evaluation import catalogue_facts, experiment, variety
+from reranker.evaluation.baselines import FUSED, InProcess
 from reranker.evaluation.experiment import Experiment, Measured, Questions
 from reranker.evaluation.judgements import Cases, Judgements
 from reranker.evaluation.replay import Answer, Sidecar, degraded_reasons
 
 CUT = variety.CUT
+BASELINES = "baselines"
 Unseen = (redis.RedisError, elastic_transport.TransportError, elasticsearch.ApiError)
 
 
@@ -36,6 +38,7 @@ class Measurement:
     sidecar: Sidecar
     servers: Servers
     modes: Sequence[str]
+    baselines: InProcess | None = None
     seed: int = experiment.SEED
     notes: list[str] = field(default_factory=list)
 
@@ -59,6 +62,7 @@ class Measurement:
             mode: self.sidecar.replay(questions.searches, mode, partial(on_answer, mode))
             for mode in self.modes
         }
+        answers |= self._baseline_answers(questions, answers, on_answer)
         for mode, got in answers.items():
             for reason, count in degraded_reasons(got).items():
                 self.notes.append(f"{mode}: {count} of {len(got)} answers degraded ({reason})")
@@ -68,6 +72,28 @@ class Measurement:
             for mode, got in answers.items()
         }
         return experiment.build(questions, measured, self.seed)
+
+    def _baseline_answers(
+        self,
+        questions: Questions,
+        answers: Mapping[str, Sequence[Answer]],
+        on_answer: Callable[[str], None],
+    ) -> dict[str, list[Answer]]:
+        """What fitted baselines show; notes where the model in this process differs from that of
+        the sidecar, since they are then not on the same ground.
+        """
+        if self.baselines is None:
+            return {}
+        found = self.baselines.replay(questions.searches, partial(on_answer, BASELINES))
+        here = found.pop(FUSED)
+        if there := answers.get(FUSED):
+            other = sum(a.ids != b.ids for a, b in zip(here, there, strict=True))
+            if other:
+                self.notes.append(
+                    f"{other} of {len(here)} fused lists of the sidecar differ from those in this "
+                    "process, where the baselines were measured"
+                )
+        return found
 
     def _known_items(self, source: Cases) -> set[str] | None:
         until = first_time(source)

@@ -28,7 +28,7 @@ GRADED = (
     *("ndcg@10", "judged_ndcg@10", "mrr", "map"),
     *("precision@10", "recall@10", "f1@10", "hit@10"),
 )
-ONE_TARGET = ("mrr", "ndcg@10", "hit@10")
+ONE_TARGET = ("mrr", "ndcg@10", "hit@10", "map", "precision@10", "recall@10", "f1@10")
 FRACTION_STEPS = 1000  # trec_eval counts in whole gains; nDCG is a ratio, so the scale drops out
 
 

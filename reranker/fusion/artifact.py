@@ -6,6 +6,8 @@
                                measured.onnx, measured_table.npz  the same before the last days
                                                were learned: what the metrics are of, and what
                                                the next training compares itself with
+                               lambdamart.txt, linear.json   optional: baselines fitted to the lists
+                                               of the served network, read by measurements only
 
 Fails closed: a missing, altered or foreign part raises InvalidArtifact before anything is served.
 """
@@ -14,7 +16,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ FORMAT = 1
 MODEL, MANIFEST, TABLE = "model.onnx", "manifest.json", "item_table.npz"
 MEASURED_MODEL, MEASURED_TABLE = "measured.onnx", "measured_table.npz"
 PARTS = (MODEL, TABLE, MEASURED_MODEL, MEASURED_TABLE)
+LAMBDAMART, LINEAR = "lambdamart.txt", "linear.json"
+OPTIONAL = (LAMBDAMART, LINEAR)
 
 
 class Manifest(BaseModel):
@@ -49,6 +54,7 @@ class Manifest(BaseModel):
     hashes: dict[str, str]
     metrics: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    reference: dict[str, Any] = {}  # what `signals.drift` holds served signals against
     config: dict[str, Any] = {}
 
 
@@ -64,16 +70,20 @@ class Artifact:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What `write` puts beside the manifest."""
+    """What `write` puts beside the manifest; `optional` by name, of OPTIONAL."""
 
     model: bytes
     table: ItemTable
     measured_model: bytes
     measured_table: ItemTable
+    optional: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def load(folder: Path, *, measured: bool = False) -> Artifact:
-    """Read and verify, the served network or the measured one; raises InvalidArtifact."""
+    """Read and verify, the served network or the measured one; raises InvalidArtifact.
+
+    Optional parts are not looked at: nothing that serves needs them.
+    """
     manifest = read_manifest(folder)
     if manifest.format != FORMAT:
         raise InvalidArtifact(f"{folder} has format {manifest.format}, not {FORMAT}: train again")
@@ -82,10 +92,10 @@ def load(folder: Path, *, measured: bool = False) -> Artifact:
             f"{folder} was trained on other signals ({manifest.signal_digest}) than this version "
             f"computes ({definition.digest()}): train again"
         )
-    contents = {name: _verified(folder, name, digest) for name, digest in manifest.hashes.items()}
-    missing = [name for name in PARTS if name not in contents]
+    missing = [name for name in PARTS if name not in manifest.hashes]
     if missing:
         raise InvalidArtifact(f"{folder} lacks {', '.join(missing)}: restore it or roll back")
+    contents = {name: _verified(folder, name, manifest.hashes[name]) for name in PARTS}
     model, table = (MEASURED_MODEL, MEASURED_TABLE) if measured else (MODEL, TABLE)
     try:
         found = item_table.load(folder / table)
@@ -97,10 +107,20 @@ def load(folder: Path, *, measured: bool = False) -> Artifact:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest alone; raises InvalidArtifact."""
     try:
-        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        found = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise InvalidArtifact(f"{folder} has no readable {MANIFEST} ({reason})") from error
+    for name in found.hashes:
+        if Path(name).name != name:
+            raise InvalidArtifact(f"{folder}: {MANIFEST} names a file outside the folder: {name!r}")
+    return found
+
+
+def optional(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """The optional parts that there are, verified; raises InvalidArtifact for a damaged one."""
+    names = [name for name in OPTIONAL if name in manifest.hashes]
+    return {name: _verified(folder, name, manifest.hashes[name]) for name in names}
 
 
 def write(folder: Path, parts: Parts, manifest: Manifest) -> Manifest:
@@ -112,7 +132,11 @@ def write(folder: Path, parts: Parts, manifest: Manifest) -> Manifest:
         (making / MEASURED_MODEL).write_bytes(parts.measured_model)
         item_table.save(parts.table, making / TABLE)
         item_table.save(parts.measured_table, making / MEASURED_TABLE)
-        hashes = {name: _sha256((making / name).read_bytes()) for name in PARTS}
+        for name in OPTIONAL:
+            if name in parts.optional:
+                (making / name).write_bytes(parts.optional[name])
+        written = (*PARTS, *(name for name in OPTIONAL if name in parts.optional))
+        hashes = {name: _sha256((making / name).read_bytes()) for name in written}
         complete = manifest.model_copy(update={"hashes": hashes})
         (making / MANIFEST).write_text(complete.model_dump_json(indent=2), "utf-8")
         making.chmod(0o755)
@@ -124,8 +148,6 @@ def write(folder: Path, parts: Parts, manifest: Manifest) -> Manifest:
 
 
 def _verified(folder: Path, name: str, digest: str) -> bytes:
-    if Path(name).name != name:
-        raise InvalidArtifact(f"{folder}: the manifest names a file outside the folder: {name!r}")
     try:
         content = (folder / name).read_bytes()
     except OSError as error:

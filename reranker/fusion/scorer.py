@@ -3,7 +3,9 @@
 The session runs on one thread: a sidecar has many requests at once and one core each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -24,6 +26,7 @@ LIST_INPUTS = (
     "history_rows",
     "history_features",
 )
+HISTORY_ATTENTION = "history_attention"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,16 +56,38 @@ class Scorer:
             ) from error
         self.artifact = artifact
         self.item_table = artifact.item_table
-        self._prior = PriorWeights(**artifact.manifest.prior_weights)
+        self._prior = PriorWeights.read(artifact.manifest.prior_weights)
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
         self._inputs = {i.name for i in self._session.get_inputs()}
+        self._outputs = {o.name for o in self._session.get_outputs()}
 
     def score(self, model_input: ModelInput) -> Scored:
         """Scores of the n candidates of `model_input`."""
         base = prior(model_input["signals"], self._prior)
-        heads, attention = self._session.run(None, self._feed(model_input))
+        heads, attention = self._run(model_input, ("heads", "attention"))
         residual = heads[0] @ self._heads
         return Scored(base + residual, base, residual, attention[0])
+
+    def residual(self, model_input: ModelInput) -> Array:
+        """What the network alone adds [n]; the same number as in `score`."""
+        (heads,) = self._run(model_input, ("heads",))
+        residual: Array = heads[0] @ self._heads
+        return residual
+
+    def history_attention(self, model_input: ModelInput) -> Array | None:
+        """How much each candidate looks at nobody, then at each history item [n, 1 + h].
+
+        None where the artifact does not tell, having been made before it was asked for.
+        """
+        if HISTORY_ATTENTION not in self._outputs:
+            return None
+        (looks,) = self._run(model_input, (HISTORY_ATTENTION,))
+        found: Array = looks[0, :, : 1 + len(model_input["history_vectors"])]
+        return found
+
+    def _run(self, model_input: ModelInput, outputs: Sequence[str]) -> list[Any]:
+        found: list[Any] = self._session.run(list(outputs), self._feed(model_input))
+        return found
 
     def _feed(self, model_input: ModelInput) -> dict[str, NDArray[np.generic]]:
         n, h = len(model_input["signals"]), len(model_input["history_vectors"])

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.popularity import DAY_SECONDS, KIND_OF_ACTION, VIEW
+from indexer.behaviour.popularity import DAY_SECONDS, IMPRESSION, KIND_OF_ACTION, VIEW
 from reranker.learning.derived_queries import SpanStyle, derive
+from reranker.learning.position_bias import NO_CORRECTION, Impressions, PositionBias
+from reranker.signals.served import Served
 
-# A label per head of the network: click, cart, purchase.
+# A label per head of the network: click, cart, purchase. A click that was unlikely to be seen
+# counts more than one.
 Labels = dict[str, tuple[float, float, float]]
 
 
@@ -23,7 +26,8 @@ Labels = dict[str, tuple[float, float, float]]
 class Case:
     """One search: `moment` numbers the snapshot of the state; `target` is a derived case's item.
 
-    `shown` are the ids a logged search showed, in order; None: retrieve candidates anew.
+    Of a logged search, `shown` are the ids it showed, in order, `positions` where each stood
+    (from 1), and `served` what the model saw of the first of them; None: not known.
     """
 
     moment: int
@@ -33,6 +37,8 @@ class Case:
     labels: Labels
     target: str | None = None
     shown: tuple[str, ...] | None = None
+    positions: tuple[int, ...] | None = None
+    served: Served | None = None
 
     @property
     def derived(self) -> bool:
@@ -110,40 +116,99 @@ def derived(
 
 @dataclass(frozen=True)
 class LoggedSearch:
-    """A search as the journal has it; `user` is a pseudonym, `shown` in order."""
+    """A search as the journal has it; `user` is a pseudonym, `shown` in order.
+
+    `start` is how many hits stood before the first of these; `served` what the model saw of them.
+    """
 
     query_id: str
     time: float
     user: str | None
     text: str
     shown: tuple[str, ...]
+    start: int = 0
+    served: Served | None = None
 
 
 def logged(
-    searches: Iterable[LoggedSearch], events: Iterable[BehaviourEvent], at: Sequence[float]
+    searches: Iterable[LoggedSearch],
+    events: Iterable[BehaviourEvent],
+    at: Sequence[float],
+    bias: PositionBias = NO_CORRECTION,
 ) -> list[Case]:
-    """Cases from logged searches that something was done after; the latest snapshot before each."""
-    deeds: dict[str, list[BehaviourEvent]] = defaultdict(list)
-    for event in events:
-        if event.query_id and KIND_OF_ACTION.get(event.action, 0) >= VIEW:
-            deeds[event.query_id].append(event)
+    """Cases from logged searches that something was done after; the latest snapshot before each.
+
+    A click counts by the inverse of how likely its position was looked at.
+    """
+    following = _following(events)
     found = []
     for search in searches:
-        labels = _labels(deeds.get(search.query_id, ()), search.shown)
+        after = following.get(search.query_id, [])
+        positions = _positions(search, after)
+        labels = _labels(after, positions, bias)
         moment = int(np.searchsorted(at, search.time, side="left")) - 1
         if labels and moment >= 0:
-            case = Case(moment, search.time, search.user, search.text, labels, shown=search.shown)
+            case = Case(
+                *(moment, search.time, search.user, search.text, labels),
+                shown=search.shown,
+                positions=tuple(positions[item_id] for item_id in search.shown),
+                served=search.served,
+            )
             found.append(case)
     return sorted(found, key=lambda case: (case.moment, case.time))
 
 
-def _labels(deeds: Iterable[BehaviourEvent], shown: Sequence[str]) -> Labels:
-    listed, labels = set(shown), Labels()
-    for deed in deeds:
-        if listed and deed.item_id not in listed:
+def impressions(searches: Iterable[LoggedSearch], events: Iterable[BehaviourEvent]) -> Impressions:
+    """Every shown item of the logged searches, where it stood and whether it was clicked."""
+    following = _following(events)
+    pairs: dict[tuple[str, str], int] = {}
+    pair, position, clicked = [], [], []
+    for search in searches:
+        after = following.get(search.query_id, [])
+        hit = {e.item_id for e in after if KIND_OF_ACTION[e.action] == VIEW}
+        for item_id, stood in _positions(search, after).items():
+            pair.append(pairs.setdefault((search.text, item_id), len(pairs)))
+            position.append(stood)
+            clicked.append(item_id in hit)
+    return Impressions(
+        np.array(pair, dtype=np.int64),
+        np.array(position, dtype=np.int64),
+        np.array(clicked, dtype=bool),
+    )
+
+
+def _following(events: Iterable[BehaviourEvent]) -> dict[str, list[BehaviourEvent]]:
+    """What was done with items after each search, by its id."""
+    found: dict[str, list[BehaviourEvent]] = defaultdict(list)
+    for event in events:
+        if event.query_id and event.action in KIND_OF_ACTION:
+            found[event.query_id].append(event)
+    return found
+
+
+def _positions(search: LoggedSearch, after: Iterable[BehaviourEvent]) -> dict[str, int]:
+    """Where each shown item stood, from 1: as its impression says, else as it was answered."""
+    stood = {item_id: search.start + row for row, item_id in enumerate(search.shown, 1)}
+    for event in after:
+        seen = KIND_OF_ACTION[event.action] == IMPRESSION and event.position is not None
+        if seen and event.item_id in stood:
+            stood[event.item_id] = int(event.position or 1)
+    return stood
+
+
+def _labels(
+    after: Iterable[BehaviourEvent], positions: Mapping[str, int], bias: PositionBias
+) -> Labels:
+    """Labels of the shown items, of all where it is not known what was shown."""
+    labels = Labels()
+    for deed in after:
+        kind = KIND_OF_ACTION[deed.action] - VIEW
+        if kind < 0 or (positions and deed.item_id not in positions):
             continue
         grades = list(labels.get(deed.item_id, (0.0, 0.0, 0.0)))
-        grades[KIND_OF_ACTION[deed.action] - VIEW] = 1.0
+        grades[kind] = 1.0
+        if kind == 0 and positions:
+            grades[kind] = bias.weight(positions[deed.item_id])
         labels[deed.item_id] = (grades[0], grades[1], grades[2])
     return labels
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from indexer.behaviour.popularity import PURCHASE
 from indexer.behaviour.shopper_profile import ShopperProfile
+from reranker.learning import logged_signals
 from reranker.learning.cases import Case
 from reranker.learning.goods import Goods
+from reranker.learning.logged_signals import LoggedSignals
 from reranker.learning.moments import Moment
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import build, definition
@@ -47,12 +49,16 @@ class ListSet:
 
 @dataclass(frozen=True)
 class Assembly:
-    """How lists are made of cases. `keep` rows a list at the most, None: all of them."""
+    """How lists are made of cases. `keep` rows a list at the most, None: all of them.
+
+    To measure, `served` stays off: within a list, all signals are then of one moment.
+    """
 
     keep: int | None = 64
     windows: tuple[int, ...] = (100, 300)
     keyword_jitter: float = 0.5  # log spread of a factor on the keyword scores of a list
     seed: int = 0
+    served: bool = False  # what was logged with a search stands for what is assembled now
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +130,8 @@ def _add(
     assembly: Assembly,
     random: np.random.Generator,
 ) -> None:
-    candidates = _candidates(case, world, assembly, random)
+    served = logged_signals.of(case, world.goods) if assembly.served else None
+    candidates = _candidates(case, world, assembly, random, served)
     items = world.goods.rows(candidates.ids)
     labels = _labels(case, candidates)
     if not labels.any():
@@ -136,16 +143,21 @@ def _add(
         if not target.any():
             return
         labels *= _asked_for(made["signals"], target)[:, None]
-    rows = _kept(labels, np.isfinite(candidates.bm25), assembly.keep, random)
     history = world.goods.rows(situation.shopper.ids(min(len(situation.shopper), HISTORY_MAX)))
+    signals, features = made["signals"], made["history_features"].astype(np.float16)
+    shown = np.zeros(len(candidates), dtype=bool)
+    if served is not None:
+        signals, shown = served.over(signals, candidates.ids)
+        history, features = served.history, served.history_features
+    rows = _kept(labels, shown, np.isfinite(candidates.bm25), assembly.keep, random)
     lists.add(
-        signals=made["signals"][rows].astype(np.float16),
+        signals=signals[rows].astype(np.float16),
         item=items[rows].astype(np.int32),
         labels=labels[rows],
         target=target[rows],
         query=world.query_row[case.query],
         history=_fixed(history.astype(np.int32), -1),
-        history_features=_fixed(made["history_features"].astype(np.float16), 0),
+        history_features=_fixed(features, 0),
         table=world.table_of_moment[case.moment],
         bought_before=_bought(situation.shopper, world.goods, case.target),
         time=case.time,
@@ -153,15 +165,25 @@ def _add(
 
 
 def _candidates(
-    case: Case, world: World, assembly: Assembly, random: np.random.Generator
+    case: Case,
+    world: World,
+    assembly: Assembly,
+    random: np.random.Generator,
+    served: LoggedSignals | None,
 ) -> Candidates:
-    """What was found for the query within one of the windows, of items that there still are."""
+    """What was found for the query within one of the windows, of items that there still are.
+
+    Beside logged signals every shown item is there, and keyword scores are as they were served.
+    """
     found = world.found[case.query]
     window = int(random.choice(assembly.windows))
+    factor = np.float32(np.exp(random.normal(0.0, assembly.keyword_jitter)))
     near = (found.bm25_rank <= window) | (found.knn_rank <= window)
     there = world.goods.rows(found.ids) >= 0
+    if served is not None:
+        near |= np.array([item_id in served.row for item_id in found.ids], dtype=bool)
+        return served.beside(found.take(np.flatnonzero(near & there)))
     found = found.take(np.flatnonzero(near & there))
-    factor = np.float32(np.exp(random.normal(0.0, assembly.keyword_jitter)))
     return replace(found, bm25=found.bm25 * factor)
 
 
@@ -212,21 +234,25 @@ def _situation(
 
 def _kept(
     labels: NDArray[np.float32],
+    shown: NDArray[np.bool_],
     matched: NDArray[np.bool_],
     keep: int | None,
     random: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Rows of a shortened list: all labelled, then keyword matches, a quarter for the others."""
+    """Rows of a shortened list: all labelled, what is known to have been shown, then keyword
+    matches, a quarter for the others.
+    """
     n = len(labels)
     if keep is None or n <= keep:
         return np.arange(n)
-    positive = np.flatnonzero(labels.any(axis=1))[:keep]
-    negative = random.permutation(np.setdiff1d(np.arange(n), positive))
+    positive = np.flatnonzero(labels.any(axis=1))
+    first = np.r_[positive, np.setdiff1d(np.flatnonzero(shown), positive)][:keep]
+    negative = random.permutation(np.setdiff1d(np.arange(n), first))
     hard, easy = negative[matched[negative]], negative[~matched[negative]]
-    left = keep - len(positive)
+    left = keep - len(first)
     hard = hard[: max(left - left // 4, left - len(easy))]
     easy = easy[: left - len(hard)]
-    return np.sort(np.concatenate([positive, hard, easy]))
+    return np.sort(np.concatenate([first, hard, easy]))
 
 
 def _bought(shopper: ShopperProfile, goods: Goods, target: str | None) -> bool:

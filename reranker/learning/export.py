@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ INPUTS = (
     "item_mask",
     "history_mask",
 )
+# What `FusionNetwork.history_attention` takes, in its order.
+HISTORY_INPUTS = (*INPUTS[2:7], "history_mask")
+OUTPUTS = ("heads", "attention", "history_attention")
 _LIST_AXES = {
     "signals": {0: "lists", 1: "items"},
     "query_vector": {0: "lists"},
@@ -39,6 +43,7 @@ _LIST_AXES = {
     "history_mask": {0: "lists", 1: "past"},
     "heads": {0: "lists", 1: "items"},
     "attention": {0: "lists", 1: "items"},
+    "history_attention": {0: "lists", 1: "items", 2: "nobody_and_past"},
 }
 
 
@@ -49,11 +54,18 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean heads [B, n, 3] and mean attention [B, n, tokens]."""
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean heads [B, n, 3], attention [B, n, tokens] and that over the history [B, n, 1 + h].
+
+        The last one is computed by the same nodes once more, which the runtime finds to be equal.
+        """
         found = [member(*inputs) for member in self.members]
         heads = torch.stack([f[0] for f in found]).mean(dim=0)
-        return heads, torch.stack([f[1] for f in found]).mean(dim=0)
+        by = dict(zip(INPUTS, inputs, strict=True))
+        sides = [by[name] for name in HISTORY_INPUTS]
+        looks = [cast(FusionNetwork, member).history_attention(*sides) for member in self.members]
+        attention = torch.stack([f[1] for f in found]).mean(dim=0)
+        return heads, attention, torch.stack(looks).mean(dim=0)
 
 
 def to_onnx(members: Sequence[FusionNetwork], *, int8: bool) -> bytes:
@@ -69,7 +81,7 @@ def to_onnx(members: Sequence[FusionNetwork], *, int8: bool) -> bytes:
             example(members[0]).tensors(),
             path,
             input_names=list(INPUTS),
-            output_names=["heads", "attention"],
+            output_names=list(OUTPUTS),
             dynamic_axes=_LIST_AXES,
             opset_version=OPSET,
             dynamo=False,

@@ -1,6 +1,6 @@
 """The catalogue as training sees it: ids, titles and cards in rows; reads, changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from indexer.catalogue import card, card_store
 from indexer.catalogue.generation import Generation
 
 PAGE = 1000
+RATING_FIELDS = ("rating", "attributes.rating")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Goods:
     titles: list[str]
     cards: NDArray[Any]
     present: NDArray[np.bool_]
+    ratings: NDArray[np.float32] | None = None  # [items], NaN: not rated
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -42,26 +44,54 @@ class Goods:
         """Text vectors [items, dims]."""
         return card.vectors(self.cards)
 
+    @cached_property
+    def _row_of_hash(self) -> dict[int, int]:
+        return {number: row for row, number in enumerate(self.hashes.tolist())}
+
+    def rows_of_hashes(self, hashes: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """Rows of hashed ids [n], -1 for one that is not in the catalogue."""
+        rows = [self._row_of_hash.get(number, -1) for number in hashes.tolist()]
+        return np.array(rows, dtype=np.intp)
+
     def rows(self, ids: Sequence[str]) -> NDArray[np.intp]:
         """Rows of ids [n], -1 for one that is not in the catalogue."""
         return np.array([self.row.get(item_id, -1) for item_id in ids], dtype=np.intp)
 
 
-def goods(ids: list[str], titles: list[str], blobs: Sequence[bytes | None], dims: int) -> Goods:
-    """Goods of packed cards."""
+def goods(
+    ids: list[str],
+    titles: list[str],
+    blobs: Sequence[bytes | None],
+    dims: int,
+    ratings: Sequence[float] | None = None,
+) -> Goods:
+    """Goods of packed cards; `ratings` on any one scale, NaN: not rated."""
     cards, present = card.unpack_many(blobs, dims)
-    return Goods(ids, titles, cards, present)
+    rated = None if ratings is None else np.array(ratings, dtype=np.float32)
+    return Goods(ids, titles, cards, present, rated)
 
 
 def read(es: Elasticsearch, valkey: redis.Redis, generation: Generation) -> Goods:
     """All items of the index with their cards."""
     title_field = generation.config.theirs("title")
-    ids, titles = [], []
-    for hit in scan(es, index=generation.concrete, source_includes=[title_field], size=PAGE):
+    ids, titles, ratings = [], [], []
+    wanted = [title_field, *RATING_FIELDS]
+    for hit in scan(es, index=generation.concrete, source_includes=wanted, size=PAGE):
         ids.append(hit["_id"])
         titles.append(str(hit["_source"].get(title_field, "")))
+        ratings.append(rating(hit["_source"]))
     blobs = [blob for page in _pages(ids) for blob in _cards(valkey, generation.index, page)]
-    return goods(ids, titles, blobs, generation.recipe.dims)
+    return goods(ids, titles, blobs, generation.recipe.dims, ratings)
+
+
+def rating(source: Mapping[str, Any]) -> float:
+    """How reviews rate an item, as its catalogue says on a scale of its own; NaN: it does not."""
+    attributes = source.get("attributes")
+    inner = attributes.get("rating") if isinstance(attributes, Mapping) else None
+    for said in (source.get("rating"), source.get("attributes.rating"), inner):
+        if isinstance(said, int | float) and not isinstance(said, bool):
+            return float(said)
+    return float("nan")
 
 
 def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:

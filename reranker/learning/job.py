@@ -25,11 +25,12 @@ from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
 from reranker.learning import dataset, export, material, measure, moments, run
 from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.equipment import Workshop
 from reranker.learning.network import HEADS
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress, silent
 from reranker.learning.schedule import Schedule
-from reranker.signals import definition
+from reranker.signals import definition, drift
 
 TOKENS = ["query", "item", "shopper", *definition.FAMILIES]
 INT8_LOSS_MAX = 0.002  # held-out MRR that int8 weights may cost
@@ -57,6 +58,7 @@ def train(
     until: float | None,
     now: datetime,
     progress: Progress = silent,
+    workshop: Workshop = Workshop(),  # noqa: B008 - it never changes
 ) -> dict[str, Any]:
     """Run the job; returns what `hitweave train` prints."""
     told = progress("journal and catalogue", 1)
@@ -71,13 +73,15 @@ def train(
     if not read.events:
         return {**answer, "why": NO_EVENTS}
     prepared = run.prepare(read, schedule, progress)
-    learned = None if prepared is None else run.learn(read, *prepared, schedule, progress)
+    registry = Registry(servers.models_dir, generation.index)
+    tools = workshop.equip(generation, read, schedule, _version(registry, now))
+    learned = prepared and run.learn(read, *prepared, schedule, progress, tools)
     if prepared is None or learned is None:
         return {**answer, "why": TOO_LITTLE}
-    registry = Registry(servers.models_dir, generation.index)
     before = _serving_scores(registry, read, *prepared)
     manifest = _write(registry, generation, schedule, read, prepared[0], learned, before, now)
-    refused = _verdict(learned, before, schedule)
+    tools.finished(manifest.metrics["after"])
+    refused = verdict(learned, prepared[1], before, schedule)
     if refused is None:
         registry.promote(manifest.version)
     answer |= {"promoted": refused is None, "version": manifest.version}
@@ -157,16 +161,19 @@ def scored_by(
     return scores
 
 
-def _verdict(
-    learned: Learned, before: NDArray[np.floating] | None, schedule: Schedule
+def verdict(
+    learned: Learned, world: World, before: NDArray[np.floating] | None, schedule: Schedule
 ) -> str | None:
+    """Why what was learned must not serve; None: it may. `before` are the serving scores [rows] of
+    the held-out lists, None for the prior's.
+    """
     held_out = learned.held_out
     serving = learned.scores["prior"] if before is None else before
-    new = ~held_out.bought_before
+    texts = list(world.query_row)
     return measure.gate(
         measure.reciprocal(learned.scores["fused"], held_out),
         measure.reciprocal(serving, held_out),
-        {"items new to the shopper": new, "items bought before": ~new},
+        measure.guarded(held_out, [texts[row] for row in held_out.query.tolist()]),
         schedule.seed,
         schedule.alpha,
     )
@@ -205,6 +212,7 @@ def _write(
             "training": learned.log,
         },
         data=_data(read, made, held_out),
+        reference=drift.reference(held_out.signals, len(held_out)),
         config=schedule.model_dump(),
     )
     served, int8 = _graph(learned, schedule)
@@ -214,6 +222,7 @@ def _write(
         table=learned.served_table,
         measured_model=export.to_onnx(learned.measured, int8=False),
         measured_table=learned.measured_table,
+        optional=learned.baselines,
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 
@@ -259,6 +268,8 @@ def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, A
         "late_lists": len(made.late),
         "held_out_lists": len(held_out),
         "derived_share": round(sum(c.derived for c in every) / len(every), 4),
+        "searches_with_served_signals": sum(s.served is not None for s in read.searches),
+        "position_bias": made.position_bias.as_dict(),
         "proxy": PROXY,
     }
 

@@ -2,6 +2,7 @@
 
 Scores and labels are [B, n]; mask [B, n] is True where there is a candidate. Padding changes no
 value, and a list without a positive label counts nothing. All return the mean over counted lists.
+A label above one is a weighted one: it raises what its list counts, in proportion.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ def softmax_cross_entropy(scores: Tensor, labels: Tensor, mask: Tensor) -> Tenso
     to Listwise Approach), labels normalised by their sum rather than by a softmax.
     """
     labels = labels * mask
-    total = labels.sum(dim=1)
+    total = labels.clamp(max=1.0).sum(dim=1)
     log_share = torch.log_softmax(scores.masked_fill(~mask, PADDED), dim=1)
     per_list = -(labels * log_share.masked_fill(~mask, 0.0)).sum(dim=1) / total.clamp(min=1e-6)
     return _mean(per_list, total > 0)
@@ -32,7 +33,7 @@ def lambda_loss(scores: Tensor, labels: Tensor, mask: Tensor, sigma: float = 1.0
     order = scores.masked_fill(~mask, PADDED).argsort(dim=1, descending=True)
     ranked, gains, there = (x.gather(1, order) for x in (scores, labels * mask, mask))
     ideal = _ideal_dcg(gains)
-    gains = (torch.exp2(gains) - 1) * there / ideal.clamp(min=1e-6)[:, None]
+    gains = _gain(gains) * there / ideal.clamp(min=1e-6)[:, None]
     place = torch.arange(scores.shape[1], device=scores.device, dtype=scores.dtype)
     discount = torch.log2(place + 2)
     gain_gap = (gains[:, :, None] - gains[:, None, :]).abs()
@@ -54,7 +55,7 @@ def neural_ndcg(scores: Tensor, labels: Tensor, mask: Tensor, temperature: float
     """
     labels = labels * mask
     sorting = _neural_sort(scores, mask, temperature)  # [B, place, n]
-    gains = (torch.exp2(labels) - 1) * mask
+    gains = _gain(labels) * mask
     place = torch.arange(scores.shape[1], device=scores.device, dtype=scores.dtype)
     gained = (sorting @ gains[:, :, None]).squeeze(-1) / torch.log2(place + 2)
     ideal = _ideal_dcg(labels)
@@ -79,8 +80,14 @@ def _neural_sort(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
     return torch.softmax((logits / temperature).masked_fill(~mask[:, None, :], PADDED), dim=2)
 
 
+def _gain(labels: Tensor) -> Tensor:
+    """2^label - 1 up to one; above it, the weight itself."""
+    return torch.where(labels > 1, labels, torch.exp2(labels.clamp(max=1.0)) - 1)
+
+
 def _ideal_dcg(labels: Tensor) -> Tensor:
-    best = labels.sort(dim=1, descending=True).values
+    """DCG of the best order, as if no label were weighted [B]."""
+    best = labels.clamp(max=1.0).sort(dim=1, descending=True).values
     place = torch.arange(labels.shape[1], device=labels.device, dtype=labels.dtype)
     return ((torch.exp2(best) - 1) / torch.log2(place + 2)).sum(dim=1)
 

@@ -3,10 +3,11 @@
 The only part of learning that asks servers. Everything after it works on what is read here.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import redis
@@ -24,9 +25,14 @@ from reranker.learning.cases import LoggedSearch
 from reranker.learning.goods import Goods
 from reranker.retrieval.candidates import Candidates
 from reranker.retrieval.fetch import retrieve_many
+from reranker.signals import served
 
 QUERIES_AT_ONCE = 128
-_SEARCH_FIELDS = ["query_id", "user_query", "user_id", "timestamp", "query_response_hit_ids"]
+START_MAX = 1_000_000  # clients may say anything of where their page begins
+_SEARCH_FIELDS = [
+    *("query_id", "user_query", "user_id", "timestamp", "query_response_hit_ids"),
+    *("query_attributes.from", "hitweave.served"),
+]
 
 Vectors = NDArray[np.float32]
 Find = Callable[[Sequence[str], int], tuple[list[Candidates], Vectors]]
@@ -47,6 +53,15 @@ class Material:
         return dict(zip(self.goods.ids, self.goods.titles, strict=True))
 
 
+def before(material: Material, until: float) -> Material:
+    """The material as it was at `until`, seconds since the epoch; the catalogue stays as it is."""
+    return replace(
+        material,
+        events=[e for e in material.events if e.timestamp <= until],
+        searches=[s for s in material.searches if s.time <= until],
+    )
+
+
 def read(
     es: Elasticsearch, valkey: redis.Redis, generation: Generation, until: float | None
 ) -> Material:
@@ -60,26 +75,42 @@ def read(
 
 
 def read_searches(es: Elasticsearch, index: str, until: float | None) -> list[LoggedSearch]:
-    """Logged searches of an index by time; those without a text or an id are left out."""
+    """Logged searches of an index by time; those without a text or an id are left out.
+
+    Where a client logs its searches as well, the sidecar's own record of the same hits stands.
+    """
     query = {"bool": {"filter": [{"term": {"hitweave.index": index}}]}}
     hits = scan(es, index=QUERIES, query={"query": query}, source_includes=_SEARCH_FIELDS)
     found = [_search(hit["_source"]) for hit in hits]
     known = [s for s in found if s is not None and (until is None or s.time <= until)]
-    return sorted(known, key=lambda s: (s.time, s.query_id))
+    return sorted(_once(known), key=lambda s: (s.time, s.query_id, s.start))
 
 
-def _search(source: dict[str, object]) -> LoggedSearch | None:
+def _once(found: Sequence[LoggedSearch]) -> Iterable[LoggedSearch]:
+    """Each search with the same hits once, the one with served signals where there is one."""
+    kept: dict[tuple[str, tuple[str, ...]], LoggedSearch] = {}
+    for search in found:
+        key = (search.query_id, search.shown)
+        if key not in kept or kept[key].served is None:
+            kept[key] = search
+    return kept.values()
+
+
+def _search(source: dict[str, Any]) -> LoggedSearch | None:
     text, query_id = source.get("user_query"), source.get("query_id")
     if not text or not query_id:
         return None
     shown = source.get("query_response_hit_ids") or ()
     user = source.get("user_id")
+    start = (source.get("query_attributes") or {}).get("from", 0)
     return LoggedSearch(
         query_id=str(query_id),
         time=datetime.fromisoformat(str(source["timestamp"])).timestamp(),
         user=None if user is None else str(user),
         text=query_key(str(text)),
         shown=tuple(map(str, shown)) if isinstance(shown, list | tuple) else (str(shown),),
+        start=min(int(start), START_MAX) if str(start).isdecimal() else 0,
+        served=served.decode((source.get("hitweave") or {}).get("served")),
     )
 
 

@@ -1,18 +1,19 @@
 """How well scores order held-out lists: one value a list, so that systems can be compared; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.evaluation import compare, metrics
+from reranker.evaluation import compare, metrics, segments
 from reranker.fusion.baseline import RANK_CONSTANT, prior
 from reranker.learning.dataset import ListSet
 from reranker.signals import definition
 
 Scores = NDArray[np.floating]
 NOT_IN_LEG = 1e9
+SHOWN = ("mrr", "ndcg@10", "hit@10")
 
 
 def wanted(lists: ListSet) -> NDArray[np.bool_]:
@@ -65,12 +66,39 @@ def _rank_of(signals: NDArray[np.float32], name: str) -> NDArray[np.float64]:
 
 def summary(scores: Scores, lists: ListSet) -> dict[str, float]:
     """MRR, nDCG@10 and hit@10, and MRR where the shopper had never bought the target."""
-    found = metrics.of_ranks(ranks(scores, lists))
+    found = metrics.of_ranks(ranks(scores, lists), SHOWN)
     means = {name: round(float(values.mean()), 4) for name, values in found.items()}
     new = ~lists.bought_before
     if new.any():
         means["mrr_new_to_shopper"] = round(float(found["mrr"][new].mean()), 4)
     return means
+
+
+def guarded(lists: ListSet, queries: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    """Parts of the held-out lists [lists] in none of which a challenger may be worse.
+
+    `queries` are the texts of the lists. New items had no purchase before the search.
+    """
+    head = segments.head_queries(queries)
+    often = np.array([query in head for query in queries], dtype=bool)
+    stranger: NDArray[np.bool_] = np.all(lists.history < 0, axis=1)
+    unsold = lists.signals[:, definition.INDEX["purchases"]].astype(np.float32) <= 0.0
+    first = wanted(lists)
+    new_item = np.array(
+        [
+            bool(unsold[begin:end][first[begin:end]].all())
+            for begin, end in zip(lists.start[:-1], lists.start[1:], strict=True)
+        ],
+        dtype=bool,
+    )
+    return {
+        "items new to the shopper": ~lists.bought_before,
+        "items bought before": lists.bought_before,
+        "new shoppers": stranger,
+        "new items": new_item,
+        "frequent queries": often,
+        "rare queries": ~often,
+    }
 
 
 def gate(
@@ -91,7 +119,7 @@ def gate(
         if rows.sum() < 2:
             continue
         part = compare.paired(challenger[rows], serving[rows], seed)
-        if part.worse:
+        if part.worse and part.p_value <= alpha:
             return (
                 f"worse for {name} (MRR {challenger[rows].mean():.4f} against "
                 f"{serving[rows].mean():.4f} on {int(rows.sum())} held-out searches)"

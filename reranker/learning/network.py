@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 HEADS = ("click", "cart", "purchase")
+# As a logit, nothing beside any other, in half precision too.
+MASKED = -3e4
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class FusionNetwork(nn.Module):
             ListBlock(width, config.attention_heads, config.dropout) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
+        self.direct = nn.Linear(config.signals, len(HEADS), bias=False)
+        nn.init.zeros_(self.direct.weight)
         self.heads = nn.Linear(width, len(HEADS))
         nn.init.zeros_(self.heads.weight)
         nn.init.zeros_(self.heads.bias)
@@ -119,9 +123,8 @@ class FusionNetwork(nn.Module):
         """Heads [B, n, 3] and attention over tokens [B, n, tokens]."""
         scaled = (signals - self.signal_mean) / self.signal_scale  # [B, n, signals]
         query = self.read(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
-        item = self.read(item_vectors) + self.taste(item_rows)
-        past = self.read(history_vectors) + self.taste(history_rows)
-        past = past + self.touched(history_features)
+        item = self.item(item_vectors, item_rows)
+        past = self.past(history_vectors, history_rows, history_features)
         shopper = self.shopper(item, past, history_mask)
         families = [layer(scaled[..., list(c)]) for layer, c in self._families()]
         tokens = torch.stack([query, item, shopper, *families], dim=2)  # [B, n, T, W]
@@ -131,7 +134,13 @@ class FusionNetwork(nn.Module):
         state = fused + self.wide(scaled)
         for block in self.blocks:
             state = block(state, item_mask)
-        return self.heads(self.norm(state)), attention
+        # The norm forgets how much of a thing there is; the signals say it once more.
+        return self.heads(self.norm(state)) + self.direct(scaled), attention
+
+    def item(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """What an item is, by its text and by who buys it [..., W]."""
+        token: Tensor = self.read(vectors) + self.taste(rows)
+        return token
 
     def read(self, vectors: Tensor) -> Tensor:
         """Text vectors [..., dims], or turned ones [..., text_width], as tokens [..., W]."""
@@ -145,12 +154,38 @@ class FusionNetwork(nn.Module):
 
     def shopper(self, item: Tensor, past: Tensor, history_mask: Tensor) -> Tensor:
         """Target attention: what the history says when looked at from each item [B, n, W]."""
-        nobody = self.nobody.expand(past.shape[0], -1, -1)
-        keys = torch.cat([nobody, past], dim=1)  # [B, 1 + h, W]
+        keys = self.keys(past)
+        return self.looks(item, keys, history_mask) @ keys
+
+    def past(self, vectors: Tensor, rows: Tensor, features: Tensor) -> Tensor:
+        """Tokens of the history items [B, h, W]."""
+        tokens: Tensor = self.item(vectors, rows) + self.touched(features)
+        return tokens
+
+    def keys(self, past: Tensor) -> Tensor:
+        """What an item looks at: nobody in particular, then the history items [B, 1 + h, W]."""
+        return torch.cat([self.nobody.expand(past.shape[0], -1, -1), past], dim=1)
+
+    def looks(self, item: Tensor, keys: Tensor, history_mask: Tensor) -> Tensor:
+        """How much each item looks at each key [B, n, 1 + h]; sums to 1 an item."""
         mask = torch.cat([torch.ones_like(history_mask[:, :1]), history_mask], dim=1)
         logits = item @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5  # [B, n, 1 + h]
-        weights = torch.softmax(logits.masked_fill(~mask[:, None], -1e9), dim=-1)
-        return weights @ keys
+        weights: Tensor = torch.softmax(logits.masked_fill(~mask[:, None], MASKED), dim=-1)
+        return weights
+
+    def history_attention(
+        self,
+        item_vectors: Tensor,
+        item_rows: Tensor,
+        history_vectors: Tensor,
+        history_rows: Tensor,
+        history_features: Tensor,
+        history_mask: Tensor,
+    ) -> Tensor:
+        """The weights that `forward` looks at the history with, for explanations [B, n, 1 + h]."""
+        item = self.item(item_vectors, item_rows)
+        past = self.past(history_vectors, history_rows, history_features)
+        return self.looks(item, self.keys(past), history_mask)
 
 
 class ListBlock(nn.Module):
@@ -174,7 +209,7 @@ class ListBlock(nn.Module):
         qkv = self.qkv(self.norm_1(state)).view(batch, count, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, n, W / heads]
         logits = query @ key.transpose(-2, -1) / (width // self.heads) ** 0.5
-        weights = torch.softmax(logits.masked_fill(~mask[:, None, None], -1e9), dim=-1)
+        weights = torch.softmax(logits.masked_fill(~mask[:, None, None], MASKED), dim=-1)
         mixed = (weights @ value).transpose(1, 2).reshape(batch, count, width)
         state = state + self.dropout(self.out(mixed))
         fed: Tensor = self.dropout(self.feed(self.norm_2(state)))

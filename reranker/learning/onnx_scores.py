@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.export import named
-from reranker.learning.fit import SCORE_LISTS, Vectors, tensors
+from reranker.learning.fit import SCORE_LISTS
+from reranker.learning.vectors import Vectors, tensors
 
 
 def scores(
@@ -21,7 +22,7 @@ def scores(
     for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):
         batch, base = tensors(lists, vectors, picked, rows, turned=False)
         feed = {name: array for name, array in named(batch).items() if name in wanted}
-        heads, _ = session.run(None, feed)
+        (heads,) = session.run(["heads"], feed)
         there = rows >= 0
         found[rows[there]] = (base.numpy() + heads @ weights)[there]
     return found

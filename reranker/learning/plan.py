@@ -17,6 +17,7 @@ from indexer.behaviour.event import BehaviourEvent
 from indexer.behaviour.popularity import DAY_SECONDS
 from reranker.learning import cases as making
 from reranker.learning.cases import Case, LoggedSearch, Sampling
+from reranker.learning.position_bias import NO_CORRECTION, PositionBias, harvest
 from reranker.learning.schedule import Schedule
 
 HELD_OUT_SHARE_MAX = 0.25
@@ -26,13 +27,17 @@ WARM_UP_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Plan:
-    """Cases by use; `at` are the moments they number, `cut` one of them."""
+    """Cases by use; `at` are the moments they number, `cut` one of them.
+
+    Clicks that are trained on are weighted against `position_bias`, those measured on are not.
+    """
 
     at: list[float]
     cut: float
     train: list[Case]
     held_out: list[Case]
     late: list[Case]
+    position_bias: PositionBias = NO_CORRECTION
 
     @property
     def queries(self) -> list[str]:
@@ -62,13 +67,28 @@ def plan(
     sampling = Sampling(
         cases=schedule.cases, gap_days_max=schedule.gap_days_max, strangers=schedule.strangers
     )
+    bias = _position_bias(events, searches, cut, schedule)
     return Plan(
         at=at,
         cut=cut,
-        train=_train(events, searches, titles, at, cut, sampling, schedule),
+        train=_train(events, searches, titles, at, cut, sampling, schedule, bias),
         held_out=_held_out(events, searches, titles, at, cut, sampling, schedule),
-        late=_late(events, searches, titles, at, cut, until - first, sampling, schedule),
+        late=_late(events, searches, titles, at, cut, until - first, sampling, schedule, bias),
+        position_bias=bias,
     )
+
+
+def _position_bias(
+    events: Sequence[BehaviourEvent],
+    searches: Sequence[LoggedSearch],
+    cut: float,
+    schedule: Schedule,
+) -> PositionBias:
+    """As the days before the cut tell it."""
+    if schedule.position_bias == "none":
+        return NO_CORRECTION
+    early = [search for search in searches if search.time <= cut]
+    return harvest(making.impressions(early, (e for e in events if e.timestamp <= cut)))
 
 
 def cut_of(events: Sequence[BehaviourEvent], schedule: Schedule) -> float:
@@ -109,12 +129,13 @@ def _train(
     cut: float,
     sampling: Sampling,
     schedule: Schedule,
+    bias: PositionBias,
 ) -> list[Case]:
     before = [e for e in events if e.timestamp <= cut]
     early = [time for time in at if time < cut]
     found = making.derived(before, titles, early, sampling, schedule.seed)
     searched = [s for s in searches if s.time <= cut]
-    return _sorted([*found, *making.logged(searched, before, early)])
+    return _sorted([*found, *making.logged(searched, before, early, bias)])
 
 
 def _held_out(
@@ -146,6 +167,7 @@ def _late(
     span: float,
     sampling: Sampling,
     schedule: Schedule,
+    bias: PositionBias,
 ) -> list[Case]:
     """What the refit learns beside the training cases: as dense in time as those."""
     if schedule.refit_epochs == 0:
@@ -155,7 +177,7 @@ def _late(
     dense = replace(sampling, cases=cases)
     found = making.derived(events, titles, at, dense, schedule.seed + 2, since=cut)
     searched = [s for s in searches if s.time > cut]
-    return _sorted([*found, *making.logged(searched, events, at)])
+    return _sorted([*found, *making.logged(searched, events, at, bias)])
 
 
 def _sorted(found: Sequence[Case]) -> list[Case]:

@@ -5,7 +5,7 @@ have its item vectors. What is served then learns the days after the cut as well
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from indexer.behaviour.event import BehaviourEvent
-from reranker.learning import dataset, lambdamart, measure, moments, plan, taste
+from reranker.learning import auxiliary, baselines, dataset, linear, measure, moments, plan, taste
+from reranker.learning.auxiliary import ItemLabels
+from reranker.learning.baselines import Baselines
 from reranker.learning.dataset import Assembly, ListSet, World
-from reranker.learning.fit import Trained, Vectors, fit, heads_of, new_network, score, vectors_of
+from reranker.learning.equipment import Equipment
+from reranker.learning.fit import fit, heads_of, new_network, score
 from reranker.learning.material import QUERIES_AT_ONCE, Material
 from reranker.learning.network import FusionNetwork
+from reranker.learning.objective import Trained
 from reranker.learning.plan import Plan
 from reranker.learning.schedule import Schedule
+from reranker.learning.vectors import Vectors, vectors_of
 from reranker.signals.item_table import ItemTable
 
 REFIT_RATE = 0.3
@@ -42,6 +47,19 @@ class Lists:
 
 
 @dataclass(frozen=True, eq=False)
+class Lesson:
+    """What networks are fitted to, and with what."""
+
+    lists: Lists
+    vectors: Vectors
+    schedule: Schedule
+    trained: Trained
+    direct: NDArray[np.float32]
+    about: ItemLabels | None
+    equipment: Equipment
+
+
+@dataclass(frozen=True, eq=False)
 class Learned:
     """Networks and tables, as measured and as served, and the held-out lists with scores."""
 
@@ -54,6 +72,7 @@ class Learned:
     scores: dict[str, NDArray[np.floating]]  # system → a score a row of the held-out lists
     vectors: Vectors
     log: dict[str, Any]
+    baselines: dict[str, bytes] = field(default_factory=dict)  # files for the artifact
 
 
 def prepare(
@@ -80,38 +99,51 @@ def prepare(
 
 
 def learn(
-    material: Material, made: Plan, world: World, schedule: Schedule, progress: Progress = silent
+    material: Material,
+    made: Plan,
+    world: World,
+    schedule: Schedule,
+    progress: Progress = silent,
+    equipment: Equipment | None = None,
 ) -> Learned | None:
     """Assemble, train, measure, refit; None where no list has a labelled candidate."""
+    equipment = equipment or Equipment()
     torch.set_num_threads(schedule.threads)
     lists = assembled(material.events, made, world, schedule, progress)
     if lists is None:
         return None
     served_table, last = taste.learn(
-        material.events, world.goods, schedule.taste_width, schedule.seed, _frame(world)
+        material.events, world.goods, schedule.taste_width, schedule.seed, frame(world)
     )
-    vectors = _vectors(world, last, schedule)
+    vectors = vectors_for(world, last, schedule)
     trained = heads_of(lists.train, schedule.head_weights)
     log: dict[str, Any] = {}
-    measured = _fitted(lists, vectors, schedule, trained, log, progress)
+    lesson = Lesson(
+        lists=lists,
+        vectors=vectors,
+        schedule=schedule,
+        trained=trained,
+        direct=linear.start(lists.train),
+        about=auxiliary.labels_of(world.goods, schedule.auxiliary),
+        equipment=equipment,
+    )
+    measured = _fitted(lesson, log, progress)
     scores = dict(measure.static_scores(lists.held_out))
     scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
-    if schedule.baseline:
-        told = progress("LambdaMART on the same signals", 1)
-        (scores["lambdamart"],) = lambdamart.scores(
-            lists.train, [lists.held_out], schedule.seed, schedule.threads
-        )
-        told(1)
+    against = _baselines(lists, schedule, progress)
+    scores |= against.scores
+    log |= against.chosen
     return Learned(
         measured=measured,
         measured_table=world.tables[world.table_of_moment[made.at.index(made.cut)]],
-        served=_refitted(measured, lists, vectors, schedule, trained, progress),
+        served=_refitted(measured, lesson, progress),
         served_table=served_table,
         trained=trained,
         held_out=lists.held_out,
         scores=scores,
         vectors=vectors,
         log=log,
+        baselines=against.files,
     )
 
 
@@ -123,13 +155,28 @@ def assembled(
     progress: Progress = silent,
 ) -> Lists | None:
     """The lists of a plan, in one replay of the events."""
-    training = Assembly(keep=schedule.keep, windows=schedule.windows, seed=schedule.seed)
+    training = Assembly(
+        keep=schedule.keep, windows=schedule.windows, seed=schedule.seed, served=True
+    )
     serving = Assembly(keep=None, windows=(max(schedule.windows),), keyword_jitter=0.0)
     jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
     told = progress("lists", sum(len(cases) for cases, _ in jobs))
     replayed = enumerate(moments.replay(events, made.at))
     train, held_out, late = dataset.assemble(jobs, replayed, world, told)
     return None if train is None or held_out is None else Lists(train, held_out, late)
+
+
+def _baselines(lists: Lists, schedule: Schedule, progress: Progress) -> Baselines:
+    if not schedule.baseline:
+        return Baselines()
+    return baselines.fit(
+        lists.train,
+        lists.held_out,
+        lists.late,
+        seed=schedule.seed,
+        threads=schedule.threads,
+        progress=progress("LambdaMART and linear, on the same signals", 2),
+    )
 
 
 def _found(
@@ -169,12 +216,12 @@ def _tables(
     return [tables[number] for number in numbers], of_moment.tolist()
 
 
-def _frame(world: World) -> NDArray[np.float32]:
+def frame(world: World) -> NDArray[np.float32]:
     """Vectors of all goods by the table of the cut, the latest there is."""
     return world.tables[-1].lookup(world.goods.hashes, world.goods.vectors)
 
 
-def _vectors(world: World, last: NDArray[np.float32], schedule: Schedule) -> Vectors:
+def vectors_for(world: World, last: NDArray[np.float32], schedule: Schedule) -> Vectors:
     """All vectors; behind the tables of `world` that of all events, which serves."""
     goods = world.goods
     taste_of = [table.lookup(goods.hashes, goods.vectors) for table in world.tables]
@@ -182,36 +229,28 @@ def _vectors(world: World, last: NDArray[np.float32], schedule: Schedule) -> Vec
     return vectors_of(goods.vectors, np.stack([*taste_of, last]), queries, schedule.text_width)
 
 
-def _fitted(
-    lists: Lists,
-    vectors: Vectors,
-    schedule: Schedule,
-    trained: Trained,
-    log: dict[str, Any],
-    progress: Progress,
-) -> list[FusionNetwork]:
+def _fitted(lesson: Lesson, log: dict[str, Any], progress: Progress) -> list[FusionNetwork]:
     """Members of different seeds, each stopped where its held-out MRR is best."""
-    first = measure.wanted(lists.held_out)
-
-    def held_out(network: FusionNetwork) -> float:
-        scores = score([network], lists.held_out, vectors, trained.weights)
-        return float((1.0 / measure.ranks(scores, lists.held_out, first)).mean())
-
-    told = progress("training", schedule.members * schedule.epochs * len(lists.train))
+    schedule, train = lesson.schedule, lesson.lists.train
+    told = progress("training", schedule.members * schedule.epochs * len(train))
+    held_out = mrr_of(lesson.lists.held_out, lesson.vectors, lesson.trained)
     members = []
     for number in range(schedule.members):
         seed = schedule.seed + number
         fitted = fit(
-            new_network(lists.train, vectors, schedule, seed),
-            lists.train,
-            vectors,
+            new_network(train, lesson.vectors, schedule, seed, lesson.direct),
+            train,
+            lesson.vectors,
             schedule,
             epochs=schedule.epochs,
             learning_rate=schedule.learning_rate,
             seed=seed,
-            trained=trained,
+            trained=lesson.trained,
             measure=held_out,
             progress=told,
+            about=lesson.about,
+            part=f"member_{number}",
+            equipment=lesson.equipment,
         )
         log[f"member_{number}"] = {
             "epochs": fitted.epochs,
@@ -222,31 +261,49 @@ def _fitted(
     return members
 
 
+def mrr_of(
+    held_out: ListSet, vectors: Vectors, trained: Trained
+) -> Callable[[FusionNetwork], float]:
+    """Measures the MRR of a network on lists."""
+    first = measure.wanted(held_out)
+
+    def mrr(network: FusionNetwork) -> float:
+        scores = score([network], held_out, vectors, trained.weights)
+        return float((1.0 / measure.ranks(scores, held_out, first)).mean())
+
+    return mrr
+
+
 def _refitted(
-    measured: Sequence[FusionNetwork],
-    lists: Lists,
-    vectors: Vectors,
-    schedule: Schedule,
-    trained: Trained,
-    progress: Progress,
+    measured: Sequence[FusionNetwork], lesson: Lesson, progress: Progress
 ) -> list[FusionNetwork]:
-    """Copies of the measured networks that have also learned the days after the cut."""
+    """Copies of the measured networks that have also learned the days after the cut.
+
+    What is linear in them is solved anew; the rest goes on at a lower rate.
+    """
+    schedule, lists = lesson.schedule, lesson.lists
     copies = [_copy(network) for network in measured]
     if lists.late is None or schedule.refit_epochs == 0:
         return copies
     every = dataset.joined(lists.train, lists.late)
+    moved = linear.start(every, dataset.signal_moments(lists.train)) - lesson.direct
     told = progress("refit", len(copies) * schedule.refit_epochs * len(every))
     for number, network in enumerate(copies):
+        with torch.no_grad():
+            network.direct.weight += torch.from_numpy(moved).to(network.direct.weight.device)
         fit(
             network,
             every,
-            vectors,
+            lesson.vectors,
             schedule,
             epochs=schedule.refit_epochs,
             learning_rate=REFIT_RATE * schedule.learning_rate,
             seed=schedule.seed + 100 + number,
-            trained=trained,
+            trained=lesson.trained,
             progress=told,
+            about=lesson.about,
+            part=f"refit_{number}",
+            equipment=lesson.equipment,
         )
     return copies
 

@@ -1,12 +1,15 @@
 """How a training run goes: every choice in one place, and the quality that the run promises."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexer.errors import InvalidConfig
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+AuxiliaryTask = Literal["topic", "sentiment"]
 
 
 class Schedule(BaseModel):
@@ -28,6 +31,9 @@ class Schedule(BaseModel):
     strangers: float = Field(0.1, ge=0, le=1)
     windows: tuple[int, ...] = (100, 300)
     keep: int = Field(64, ge=8, description="Candidates of one training list.")
+    position_bias: Literal["none", "harvest"] = Field(
+        "harvest", description="How clicks of logged searches are weighted by position."
+    )
     # Network
     width: int = Field(64, ge=8)
     layers: int = Field(2, ge=1)
@@ -39,10 +45,17 @@ class Schedule(BaseModel):
     # Optimisation
     loss: Literal["softmax_cross_entropy", "lambda_loss", "neural_ndcg"] = "softmax_cross_entropy"
     head_weights: dict[str, float] = {"click": 0.2, "cart": 0.3, "purchase": 1.0}
-    epochs: int = Field(2, ge=1)
+    # Tasks beside ranking, 0: off. Topic: an item's first category; sentiment: how it is rated.
+    auxiliary: dict[AuxiliaryTask, Annotated[float, Field(ge=0)]] = {
+        "topic": 0.0,
+        "sentiment": 0.0,
+    }
+    precision: Precision = "auto"
+    epochs: int = Field(1, ge=1)
     patience: int = Field(2, ge=1, description="Epochs without a better held-out MRR.")
     batch_lists: int = Field(32, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
+    # The network starts from a tuned linear ranker: faster or longer it unlearns what holds.
+    learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     refit_epochs: int = Field(1, ge=0, description="Epochs over all lists after measuring.")
     # More threads wait for each other by spinning: on a busy machine that costs more than it gains.
@@ -60,7 +73,6 @@ QUICK = {
     "held_out_cases": 600,
     "moments_max": 12,
     "tables": 2,
-    "epochs": 2,
     "keep": 48,
     "baseline": False,
 }
@@ -69,19 +81,25 @@ SCHEDULES: dict[str, dict[str, Any]] = {"full": {}, "quick": QUICK}
 
 def read(path: Path | None, name: str = "full") -> Schedule:
     """The schedule of a YAML or JSON file over a named one; raises InvalidConfig."""
-    said: Any = {}
-    if path is not None:
-        try:
-            said = yaml.safe_load(path.read_text("utf-8")) or {}
-        except (OSError, UnicodeError, yaml.YAMLError) as error:
-            raise InvalidConfig(f"{path} cannot be read as YAML or JSON: {error}") from None
-        if not isinstance(said, dict):
-            raise InvalidConfig(f"{path} must hold an object of settings, like `epochs: 3`")
-    base = str(said.pop("schedule", name))
+    settings = said(path)
+    base = str(settings.pop("schedule", name))
     if base not in SCHEDULES:
         raise InvalidConfig(f"no schedule is called {base!r}: write one of {', '.join(SCHEDULES)}")
     try:
-        return Schedule.model_validate({**SCHEDULES[base], **said})
+        return Schedule.model_validate({**SCHEDULES[base], **settings})
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise InvalidConfig(f"{path or 'schedule'}: {'; '.join(lines)}") from None
+
+
+def said(path: Path | None) -> dict[str, Any]:
+    """What a YAML or JSON file says, unchecked; nothing without a file."""
+    if path is None:
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text("utf-8")) or {}
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise InvalidConfig(f"{path} cannot be read as YAML or JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidConfig(f"{path} must hold an object of settings, like `epochs: 3`")
+    return found

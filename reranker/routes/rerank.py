@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from numpy.typing import NDArray
 
 from indexer.catalogue.generation import Generation
@@ -16,10 +16,11 @@ from reranker.retrieval.candidates import Candidates
 from reranker.retrieval.request import Shopper
 from reranker.routes.access import process
 from reranker.routes.body import required, sent_object
-from reranker.routes.reply import json_reply
-from reranker.serving import explanation
+from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.serving import explaining
 from reranker.serving.call import pseudonym_of
 from reranker.serving.deadline import Deadline
+from reranker.serving.explaining import Explainable
 
 blueprint = Blueprint("rerank", __name__)
 
@@ -37,7 +38,9 @@ def rerank() -> Response:
         raise InvalidRequest(f"size is {size!r}: use a whole number from 0")
     deadline = Deadline(started, process().settings.deadline_ms / 1000.0)
     ranked = answer.rerank(process(), given, deadline)
-    items = _items(given, ranked, size, explain=body.get("explain") is True)
+    items = _items(given, ranked, size)
+    if body.get("explain") is True:
+        _explain(items, given, ranked, deadline)
     return json_reply(
         {
             "took": round(deadline.took_ms()),
@@ -48,15 +51,33 @@ def rerank() -> Response:
     )
 
 
-def _items(given: GivenList, ranked: Reranked, size: int, *, explain: bool) -> list[dict[str, Any]]:
+def _items(given: GivenList, ranked: Reranked, size: int) -> list[dict[str, Any]]:
     rows, scores = ranked.ordered.rows[:size].tolist(), ranked.ordered.scores[:size].tolist()
-    items = []
-    for row, score in zip(rows, scores, strict=True):
-        item: dict[str, Any] = {"id": given.candidates.ids[row], "score": score}
-        if explain:
-            item["explanation"] = explanation.of(ranked.fused, given.candidates, row, score)
-        items.append(item)
-    return items
+    return [
+        {"id": given.candidates.ids[row], "score": score}
+        for row, score in zip(rows, scores, strict=True)
+    ]
+
+
+def _explain(
+    items: list[dict[str, Any]], given: GivenList, ranked: Reranked, deadline: Deadline
+) -> None:
+    """Put an explanation into each item: Elasticsearch's form, a sentence and the attention."""
+    headers = forwarded_headers(request.headers)
+    read_titles = explaining.title_reader(
+        process().nodes, given.generation, None, headers, deadline
+    )
+    list_ = Explainable(
+        fused=ranked.fused,
+        candidates=given.candidates,
+        ordered=ranked.ordered,
+        read_titles=read_titles,
+        language=explaining.language_of(given.context),
+    )
+    for item, told in zip(items, list_.told([it["id"] for it in items], deadline), strict=True):
+        if told is not None:
+            beside = {"sentence": told.sentence, "attention": told.attention}
+            item["explanation"] = {**told.explanation, **beside}
 
 
 def _given(body: dict[str, Any]) -> GivenList:

@@ -1,6 +1,6 @@
 """The sidecar's metrics, declared once; under several processes they add up at /metrics."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 LATENCY_BUCKETS = (
     *(0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
@@ -25,3 +25,17 @@ RECORDS_DROPPED = Counter(
     "hitweave_records_dropped_total", "Searches that were not recorded, by reason.", ["reason"]
 )
 MODEL_LOADS = Counter("hitweave_model_loads_total", "Models loaded, by outcome.", ["outcome"])
+# Each process measures the same traffic, so what one of them measured last stands for all.
+SIGNAL_DRIFT = Gauge(
+    "hitweave_signal_drift",
+    "Population stability index of a served signal against the held-out lists of the training of "
+    "the model that serves, without what chance gives.",
+    ["index", "signal"],
+    multiprocess_mode="mostrecent",
+)
+SIGNAL_MISSING = Gauge(
+    "hitweave_signal_missing_share",
+    "Share of served values of a signal that were not known.",
+    ["index", "signal"],
+    multiprocess_mode="mostrecent",
+)

@@ -7,7 +7,9 @@ from reranker import response
 from reranker.response import Page, Took
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
+from reranker.serving import explaining
 from reranker.serving.call import Call
+from reranker.serving.explaining import Explainable, Told
 from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
@@ -27,9 +29,7 @@ def page(
         scores += [pin.scores[-1] if pin.scores else 0.0] * len(further)
     hits, scores = _hits(process, call, ids, scores)
     page_ms = call.deadline.took_ms() - started_ms
-    explained: Sequence[Mapping[str, Any] | None] = ()
-    if request.options.explain and ranking is not None:
-        explained = ranking.explanations([hit["_id"] for hit in hits])
+    told = _told(process, call, ranking, [hit["_id"] for hit in hits])
     retrieved = ranking.retrieved if ranking else None
     return response.search_answer(
         Page(
@@ -50,9 +50,33 @@ def page(
             ),
             aggregations=pin.aggregations,
             suggest=pin.suggest,
-            explanations=explained,
+            explanations=[None if it is None else it.explanation for it in told],
+            explained={
+                hit["_id"]: {"sentence": it.sentence, "attention": it.attention}
+                for hit, it in zip(hits, told, strict=False)
+                if it is not None
+            },
         )
     )
+
+
+def _told(
+    process: Process, call: Call, ranking: Ranking | None, ids: Sequence[str]
+) -> list[Told | None]:
+    """The hits explained, where that was asked for."""
+    options = call.request.options
+    if not options.explain or ranking is None:
+        return []
+    read_titles = explaining.title_reader(
+        process.nodes, call.generation, call.target, call.headers, call.deadline
+    )
+    return Explainable(
+        fused=ranking.fused,
+        candidates=ranking.retrieved.candidates,
+        ordered=ranking.ordered,
+        read_titles=read_titles,
+        language=explaining.language_of(options.context),
+    ).told(ids, call.deadline)
 
 
 def own_order(process: Process, call: Call, *, degraded: str | None) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from indexer.errors import HitweaveError
 from indexer.settings import Settings as ServerSettings
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
+from reranker.serving import drift_watch
+from reranker.serving.drift_watch import DriftWatch
 from reranker.serving.generations import Generations
 from reranker.serving.knowledge import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
 from reranker.serving.pins import Pins
-from reranker.serving.recorder import Document, Recorder, send_searches
+from reranker.serving.recorder import Recorder, Search, send_searches
 from reranker.serving.refill import Refill, send_refill
 from reranker.settings import Settings
 
@@ -35,8 +37,9 @@ class Process:
     pasts: Pasts
     pins: Pins
     models: Models
-    recorder: Recorder[Document]
+    recorder: Recorder[Search]
     refill: Refill
+    drift: DriftWatch
     clock: Callable[[], float] = time.time
 
     def close(self) -> None:
@@ -44,6 +47,7 @@ class Process:
         self.models.close()
         self.recorder.close()
         self.refill.close()
+        self.drift.close()
 
 
 def open_process(servers: ServerSettings, settings: Settings) -> Process:
@@ -79,6 +83,11 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
         ),
         refill=Refill(
             Recorder(send_refill, queue_max=settings.record_queue, batch_max=settings.record_batch)
+        ),
+        drift=DriftWatch(
+            sample_every=settings.drift_sample_every,
+            threshold=settings.drift_threshold,
+            tell=drift_watch.teller(valkey),
         ),
     )
 

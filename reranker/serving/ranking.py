@@ -1,17 +1,17 @@
 """A ranked window: the order of all its candidates, and what it was made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from reranker.retrieval.candidates import Retrieved
 from reranker.retrieval.request import RankedRequest
-from reranker.serving import explanation
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
+from reranker.signals import served
+from reranker.signals.served import Served
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,13 +43,12 @@ class Ranking:
             complete=request.options.mode == "knn" or in_keyword_leg < request.options.window,
         )
 
-    def explanations(self, ids: Sequence[str]) -> list[Mapping[str, Any] | None]:
-        """What the score of each id is made of; None where this window does not have it."""
-        rows = {name: row for row, name in enumerate(self.retrieved.candidates.ids)}
-        shown = dict(zip(self.ordered.rows.tolist(), self.ordered.scores.tolist(), strict=True))
-        return [
-            explanation.of(self.fused, self.retrieved.candidates, rows[name], shown[rows[name]])
-            if name in rows and rows[name] in shown
-            else None
-            for name in ids
-        ]
+    def served(self, ids: Sequence[str], rows_max: int) -> Served | None:
+        """The signals of the first shown ids as the model saw them; None where it saw none."""
+        fused = self.fused
+        if fused.inputs is None or fused.rows is None or fused.history is None:
+            return None
+        names = self.retrieved.candidates.ids
+        place = {names[row]: number for number, row in enumerate(fused.rows.tolist())}
+        rows = [place.get(name, -1) for name in ids[:rows_max]]
+        return served.of(rows, fused.inputs, fused.history, fused.model)

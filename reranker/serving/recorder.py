@@ -8,15 +8,26 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from indexer.telemetry import log
 from reranker.serving import metrics
+from reranker.signals import served
+from reranker.signals.served import Served
 
 Document = Mapping[str, Any]
 Entry = TypeVar("Entry")
 WAIT_SECONDS = 0.25
 RECORD_TASK, RECORD_QUEUE = "indexer.behaviour.tasks.record_queries", "behaviour"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """A search as it is recorded: its UBI query document, and what the model saw of its hits."""
+
+    document: Document
+    served: Served | None = None
 
 
 class Recorder(Generic[Entry]):
@@ -73,15 +84,24 @@ class Recorder(Generic[Entry]):
 
 def send_searches(
     pseudonym_key: str, clock: Callable[[], float] = time.time
-) -> Callable[[str, Sequence[Document]], None]:
+) -> Callable[[str, Sequence[Search]], None]:
     """Hands searches to the workers, with pseudonyms in place of ids from here on."""
 
-    def send(index: str, batch: Sequence[Document]) -> None:
+    def send(index: str, batch: Sequence[Search]) -> None:
         from indexer import inbox
-        from indexer.behaviour import ubi
 
         now = clock()
-        documents = [ubi.read(dict(raw), key=pseudonym_key, now=now, live=True)[1] for raw in batch]
+        documents = [journalled(search, pseudonym_key, now) for search in batch]
         inbox.submit(RECORD_TASK, RECORD_QUEUE, index=index, documents=documents)
 
     return send
+
+
+def journalled(search: Search, pseudonym_key: str, now: float) -> dict[str, Any]:
+    """The document of a search as the journal takes it from the sidecar."""
+    from indexer.behaviour import ubi
+
+    _, document = ubi.read(dict(search.document), key=pseudonym_key, now=now, live=True)
+    if search.served is not None:
+        document[ubi.SERVED] = served.encode(search.served)
+    return document

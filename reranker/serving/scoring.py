@@ -16,7 +16,7 @@ from indexer.errors import ValkeyUnavailable
 from indexer.telemetry import log
 from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
-from reranker.fusion.scorer import Scored
+from reranker.fusion.scorer import Scored, Scorer
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import knowledge
 from reranker.serving.knowledge import Asked
@@ -24,6 +24,7 @@ from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.refill import Refill
 from reranker.signals.build import ModelInput, assemble
+from reranker.signals.situation import Situation
 
 Scores = NDArray[np.float32]
 
@@ -32,7 +33,8 @@ Scores = NDArray[np.float32]
 class Fused:
     """Scores [n] of all candidates; `rows` [m] are those that the model saw, as it saw them.
 
-    `available` [n] says which can be had, None where that was not looked at.
+    `history` [h] are hashes of the shopper's items that it saw beside them. `available` [n] says
+    which can be had, None where that was not looked at.
     """
 
     scores: Scores
@@ -41,9 +43,12 @@ class Fused:
     degraded: str | None = None
     rows: NDArray[np.intp] | None = None
     inputs: ModelInput | None = None
+    history: NDArray[np.uint64] | None = None
     scored: Scored | None = None
     prior_weights: PriorWeights = field(default_factory=PriorWeights)
     tokens: tuple[str, ...] = ()
+    situation: Situation | None = None
+    scorer: Scorer | None = None
 
 
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
@@ -52,22 +57,28 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     both = baseline.rrf(candidates)
     loaded = models.serving(asked.index, asked.recipe_digest)
     if asked.who is None:
-        return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
+        return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     try:
         remembered = knowledge.items(memory, refill, asked.index, candidates.ids, asked.dims)
     except ValkeyUnavailable:
-        return Fused(prior_of_legs(candidates), degraded="valkey_unavailable")
+        return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     rows = np.arange(len(candidates))
     looked_at, seen = candidates, remembered
     if len(candidates) > asked.window:
         rows = np.argsort(-both, kind="stable")[: asked.window]
         looked_at, seen = candidates.take(rows), remembered.take(rows)
     table = loaded.item_table if loaded else None
-    inputs = assemble(knowledge.situation(asked, asked.who, looked_at, seen, table))
+    situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
+    inputs = assemble(situation)
     found = _by_model(models, asked.index, loaded, inputs)
     scores = found.scores
     return replace(
-        found, scores=_placed(both, rows, scores), rows=rows, available=remembered.available
+        found,
+        scores=_placed(both, rows, scores),
+        rows=rows,
+        history=asked.who.past.history["item"],
+        available=remembered.available,
+        situation=situation,
     )
 
 
@@ -88,8 +99,9 @@ def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelIn
         model=loaded.version,
         inputs=inputs,
         scored=scored,
-        prior_weights=PriorWeights(**manifest.prior_weights),
+        prior_weights=PriorWeights.read(manifest.prior_weights),
         tokens=tuple(manifest.tokens),
+        scorer=loaded.scorer,
     )
 
 
@@ -105,21 +117,17 @@ def available(
     return can_be_had
 
 
+def placed(candidates: Candidates, rows: NDArray[np.intp], scores: Scores) -> Scores:
+    """Scores [n]: those of `rows`, and below them the others as both legs together put them."""
+    return _placed(baseline.rrf(candidates), rows, scores)
+
+
 def _placed(both: Scores, rows: NDArray[np.intp], scores: Scores) -> Scores:
     """Scores [n]: those of `rows`, and below them the others in the order of `both`."""
     if len(rows) == len(both):
-        placed = np.empty_like(scores)
-        placed[rows] = scores
-        return placed
-    placed = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
-    placed[rows] = scores
-    return placed
-
-
-def prior_of_legs(candidates: Candidates) -> Scores:
-    """The prior of what Elasticsearch said alone."""
-    best = np.nanmax(candidates.bm25) if np.isfinite(candidates.bm25).any() else 1.0
-    weights = baseline.PriorWeights()
-    keyword = np.nan_to_num(candidates.bm25 / max(float(best), 1e-9))
-    scores: Scores = weights.keyword * keyword + weights.cosine * np.nan_to_num(candidates.knn)
-    return scores
+        found = np.empty_like(scores)
+        found[rows] = scores
+        return found
+    found = (both - 1.0) + np.float32(scores.min())  # a sum of reciprocal ranks is below 1
+    found[rows] = scores
+    return found

@@ -4,6 +4,7 @@ import numpy as np
 
 from indexer.behaviour import query_stats
 from indexer.behaviour.popularity import CART, HALF_LIVES_DAYS, PURCHASE, VIEW
+from reranker.signals import definition
 from reranker.signals.listwise import Array, log1p, log_days, place, share
 from reranker.signals.situation import Situation
 
@@ -11,6 +12,7 @@ DAY_1, DAY_7, DAY_30, DAY_120 = range(len(HALF_LIVES_DAYS))
 # A rate of few observations leans on this many exposures at the prior rate.
 PRIOR_EXPOSURE = 10.0
 PRIOR_RATES = {"click": 0.05, "cart": 0.01, "purchase": 0.01}
+SEARCH_NAMES = tuple(s.name for s in definition.SEARCH)
 _TREND_FLOOR = 0.05  # purchases a day below which a trend says nothing
 
 
@@ -49,14 +51,18 @@ def search(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `search`; NaN where this search text was never seen."""
     if not len(situation.query_stats.records):
         unknown = np.full(len(situation.items), np.nan, dtype=np.float32)
-        return dict.fromkeys(("click_rate", "cart_rate", "purchase_rate", "exposure"), unknown)
+        return dict.fromkeys(SEARCH_NAMES, unknown)
     found = query_stats.at(situation.query_stats, situation.items, situation.now)
     exposure = found["exposure"]
+    clicked = _rate(found["count"][:, VIEW], exposure, PRIOR_RATES["click"])
+    bought = _rate(found["count"][:, PURCHASE], exposure, PRIOR_RATES["purchase"])
     return {
-        "click_rate": _rate(found["count"][:, VIEW], exposure, PRIOR_RATES["click"]),
+        "click_rate": clicked,
         "cart_rate": _rate(found["count"][:, CART], exposure, PRIOR_RATES["cart"]),
-        "purchase_rate": _rate(found["count"][:, PURCHASE], exposure, PRIOR_RATES["purchase"]),
+        "purchase_rate": bought,
         "exposure": log1p(exposure),
+        "click_rate_place": place(clicked),
+        "purchase_rate_place": place(bought),
     }
 
 

@@ -1,5 +1,6 @@
-"""Who asks, when and where: the same for the whole list, but for the domain; pure."""
+"""Who asks, when and where: the same for the whole list, but for domain and page; pure."""
 
+import re
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,6 +11,16 @@ from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
 SATURDAY = 5  # Monday is 0
+PHONES, DESKTOPS = ("mobile", "phone"), ("desktop", "laptop", "pc")
+# What shops call their pages, by the signal that tells of it; `category/lamps` is a category.
+PAGES = {
+    "page_home": ("home", "index", "start", "landing"),
+    "page_listing": ("category", "listing", "list", "brand", "collection", "search"),
+    "page_item": ("item", "product", "detail", "pdp"),
+    "page_cart": ("cart", "basket", "checkout"),
+}
+PAGE_PARTS_MAX = 6
+_PARTS = re.compile(r"[/:>|]")
 
 
 def compute(situation: Situation) -> dict[str, Array]:
@@ -18,7 +29,7 @@ def compute(situation: Situation) -> dict[str, Array]:
     found = {**_shopper(situation), **_clock(situation), **_page(situation)}
     found["candidates"] = float(np.log1p(n))
     columns = {name: np.full(n, value, dtype=np.float32) for name, value in found.items()}
-    return {**columns, "same_domain": _same_domain(situation)}
+    return {**columns, "same_domain": _same_domain(situation), "same_page": _same_page(situation)}
 
 
 def _shopper(situation: Situation) -> dict[str, float]:
@@ -36,11 +47,14 @@ def _clock(situation: Situation) -> dict[str, float]:
     hour = _number(situation.context.get("hour"))
     weekday = _number(situation.context.get("weekday"))
     turn = 2 * np.pi * hour / 24
+    day = 2 * np.pi * weekday / 7
     season = 2 * np.pi * datetime.fromtimestamp(situation.now, UTC).timetuple().tm_yday / 365.25
     return {
         "hour_sine": float(np.sin(turn)),
         "hour_cosine": float(np.cos(turn)),
         "weekend": float(weekday >= SATURDAY) if np.isfinite(weekday) else float("nan"),
+        "weekday_sine": float(np.sin(day)),
+        "weekday_cosine": float(np.cos(day)),
         "season_sine": float(np.sin(season)),
         "season_cosine": float(np.cos(season)),
     }
@@ -55,8 +69,30 @@ def _number(value: object) -> float:
 
 
 def _page(situation: Situation) -> dict[str, float]:
-    device = str(situation.context.get("device", "")).casefold()
-    return {"mobile": float(device in ("mobile", "phone"))}
+    """Flags of device and page; none of them where the request does not say."""
+    device = str(situation.context.get("device") or "").casefold()
+    kind = next(iter(_page_parts(situation)), "").casefold()
+    return {
+        "mobile": float(device in PHONES),
+        "desktop": float(device in DESKTOPS),
+        **{name: float(kind in called) for name, called in PAGES.items()},
+    }
+
+
+def _page_parts(situation: Situation) -> list[str]:
+    """The words of a page such as `category/Lamps`: its kind, then what it is about."""
+    said = str(situation.context.get("page") or "")
+    return [part.strip() for part in _PARTS.split(said) if part.strip()]
+
+
+def _same_page(situation: Situation) -> Array:
+    """Whether the page is about the item's brand or one of its categories [n]."""
+    same = np.zeros(len(situation.items), dtype=bool)
+    for part in _page_parts(situation)[:PAGE_PARTS_MAX]:
+        asked = card.token(part)
+        same |= situation.cards["brand"] == asked
+        same |= (situation.cards["categories"] == asked).any(axis=1)
+    return same.astype(np.float32)
 
 
 def _same_domain(situation: Situation) -> Array:

@@ -85,8 +85,11 @@ PRODUCT = (
     _s("product", "price", "log price", (-10, 20), "price"),
     _s("product", "price_to_list", "log ratio", (-5, 5), "price against the list's median"),
     _s("product", "price_to_shopper", "log ratio", (-5, 5), "price against the shopper's usual"),
+    _s("product", "price_place", "place", SHARE, "place in the list by price"),
     _s("product", "available", "flag", SHARE, "can be bought", default=1.0),
     _s("product", "catalogue_popularity", "log", LOG, "popularity as the catalogue says"),
+    _s("product", "catalogue_popularity_place", "place", SHARE, "place in the list by it"),
+    _s("product", "days_updated", "log days", AGE, "since the catalogue's update", default=7.0),
     _s("product", "card", "flag", SHARE, "the item's card was there"),
 )
 POPULARITY = (
@@ -114,10 +117,13 @@ SEARCH = (
     _s("search", "cart_rate", "log odds", (-10, 5), "carts over exposure for this search text"),
     _s("search", "purchase_rate", "log odds", (-10, 5), "purchases over exposure, this text"),
     _s("search", "exposure", "log count", LOG, "how often seen for this search text"),
+    _s("search", "click_rate_place", "place", SHARE, "place in the list by click_rate"),
+    _s("search", "purchase_rate_place", "place", SHARE, "place in the list by purchase_rate"),
 )
 PERSONAL = (
     _s("personal", "own_purchases", "log count", LOG, "this shopper's purchases of the item"),
     _s("personal", "own_days", "log days", AGE, "since this shopper's last purchase", default=7.0),
+    _s("personal", "own_touched", "log days", AGE, "since any deed with the item", default=7.0),
     _s("personal", "own_due", "log ratio", (0, 8), "days since over the usual gap", default=0.0),
     _s("personal", "own_views", "log count", LOG, "this shopper's views of the item"),
     _s("personal", "own_carts", "log count", LOG, "this shopper's carts of the item"),
@@ -133,6 +139,7 @@ TOGETHER = (
     _s("together", "bought_with_place", "place", SHARE, "place in the list by the sum"),
     _s("together", "bought_with_cosine_place", "place", SHARE, "place by the normalised sum"),
     _s("together", "viewed_with", "log weight", LOG, "co-view with the history, sum"),
+    _s("together", "viewed_with_max", "log weight", LOG, "co-view with the history, best"),
     _s("together", "taste", "cosine", (-1, 1), "behavioural vector against the shopper's mean"),
     _s("together", "taste_max", "cosine", (-1, 1), "behavioural vector, best history item"),
     _s("together", "taste_place", "place", SHARE, "place in the list by taste"),
@@ -153,9 +160,17 @@ CONTEXT = (
     _s(
         "context", "weekend", "flag", SHARE, "the weekday (0 to 6) that the request gives is over 4"
     ),
+    _s("context", "weekday_sine", "sine", (-1, 1), "weekday (0 to 6) that the request gives"),
+    _s("context", "weekday_cosine", "cosine", (-1, 1), "weekday that the request gives"),
     _s("context", "season_sine", "sine", (-1, 1), "day of the year"),
     _s("context", "season_cosine", "cosine", (-1, 1), "day of the year"),
     _s("context", "mobile", "flag", SHARE, "the device is a phone"),
+    _s("context", "desktop", "flag", SHARE, "the device is a desktop or laptop"),
+    _s("context", "page_home", "flag", SHARE, "the page is the shop's first"),
+    _s("context", "page_listing", "flag", SHARE, "the page is a category or another list"),
+    _s("context", "page_item", "flag", SHARE, "the page is an item's"),
+    _s("context", "page_cart", "flag", SHARE, "the page is the cart or the checkout"),
+    _s("context", "same_page", "flag", SHARE, "the page names the item's brand or a category"),
     _s("context", "same_domain", "flag", SHARE, "the item's domain is the page's"),
 )
 SIGNALS: tuple[Signal, ...] = (
@@ -167,6 +182,10 @@ SIGNALS: tuple[Signal, ...] = (
     *PERSONAL,
     *TOGETHER,
     *CONTEXT,
+)
+# What does not differ between the candidates of a list, whatever the list.
+LIST_WIDE: frozenset[str] = frozenset(
+    {"matches", *(s.name for s in CONTEXT)} - {"same_domain", "same_page"}
 )
 NAMES: tuple[str, ...] = tuple(s.name for s in SIGNALS)
 INDEX: dict[str, int] = {name: column for column, name in enumerate(NAMES)}

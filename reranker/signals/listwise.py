@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+EQUAL_ABSOLUTE, EQUAL_RELATIVE = 1e-7, 1e-5
+LOWEST = np.float32(-1e30)  # of no value: below every value
 
 
 def log1p(counts: NDArray[np.floating]) -> Array:
@@ -19,12 +21,20 @@ def log_days(days: NDArray[np.floating]) -> Array:
 
 
 def place(values: NDArray[np.floating]) -> Array:
-    """Share of the list that is strictly below, 0 to 1 [n]; equal values have equal places."""
+    """Share of the list that is strictly below, 0 to 1 [n]; equal values have equal places.
+
+    Values as close as rounding leaves equal ones are equal: the order of a sum must not decide.
+    """
     if len(values) < 2:
         return np.zeros(len(values), dtype=np.float32)
-    filled = np.where(np.isfinite(values), values, -np.inf)
-    below = np.searchsorted(np.sort(filled), filled, side="left")
-    return (below / (len(values) - 1)).astype(np.float32)
+    n = len(values)
+    filled = np.where(np.isfinite(values), values, LOWEST)
+    rising = np.sort(filled)
+    apart = rising[1:] - rising[:-1] > EQUAL_ABSOLUTE + EQUAL_RELATIVE * np.abs(rising[1:])
+    first = np.zeros(n, dtype=np.intp)  # where the values equal to each one begin
+    np.maximum.accumulate(apart * np.arange(1, n), out=first[1:])
+    shares: Array = (first[np.searchsorted(rising, filled)] / (n - 1)).astype(np.float32)
+    return shares
 
 
 def share(values: NDArray[np.floating]) -> Array:

@@ -14,18 +14,21 @@ def compute(situation: Situation) -> dict[str, Array]:
     records, known = _own(situation)
     count = np.where(known[:, None], records["count"], 0.0).astype(np.float32)
     bought = count[:, PURCHASE]
-    last = np.where(bought > 0, records["last_purchase"], -np.inf)
-    days = np.where(bought > 0, (situation.now - last) / DAY_SECONDS, np.nan)
+    days = (situation.now - records["last_purchase"]) / DAY_SECONDS
+    days = np.where(bought > 0, days, np.nan)
     due = shopper_profile.regularity(records, situation.now)
     return {
         "own_purchases": log1p(bought),
         "own_days": log_days(days),
+        "own_touched": log_days(
+            np.where(known, (situation.now - records["last"]) / DAY_SECONDS, np.nan)
+        ),
         "own_due": log1p(np.where(known, due, np.nan)),
         "own_views": log1p(count[:, VIEW]),
         "own_carts": log1p(count[:, CART]),
         "own_dismissed": log1p(np.where(known, records["dismissed"], 0.0)),
         "own_share": share(bought),
-        "own_newest": place(last),
+        "own_newest": place(-days),
     }
 
 

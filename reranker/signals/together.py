@@ -31,12 +31,13 @@ def _partners(situation: Situation) -> dict[str, Array]:
         "bought_with_recent": log1p(recent),
         "bought_with_place": place(total),
         "bought_with_cosine_place": place(cosine),
-        "viewed_with": log1p(view),
+        "viewed_with": log1p(view.sum(axis=0)),
+        "viewed_with_max": log1p(view.max(axis=0, initial=0.0)),
     }
 
 
 def _gathered(situation: Situation) -> tuple[Array, Array, Array, Array]:
-    """Partner weights of history x candidates: purchase [h, n], view [n], normalised, recent."""
+    """Partner weights of history x candidates: purchase, view, normalised [h, n], recent."""
     past = situation.past
     h, n = len(past.partners), len(situation.items)
     purchase = np.zeros((h, n), dtype=np.float32)
@@ -48,7 +49,7 @@ def _gathered(situation: Situation) -> tuple[Array, Array, Array, Array]:
         view[of[found], column] = rows["view"][found]
     normalised = purchase / np.sqrt(past.strength + 1.0)[:, None]
     recent = past.recency[:h] @ purchase if h else np.zeros(n, dtype=np.float32)
-    return purchase, view.sum(axis=0), normalised, recent
+    return purchase, view, normalised, recent
 
 
 def _taste(situation: Situation) -> dict[str, Array]:

@@ -11,14 +11,18 @@ import pytest
 import redis
 
 from compose.local import checks, index_checks
+from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding
 from compose.local.home import Home
 from compose.local.running import processes_of
 from indexer.embedding.encoder import open_encoder
 from indexer.settings import Settings
 from reranker.fusion.registry import Registry
+from reranker.serving import drift_watch
+from reranker.serving.drift_watch import Told
 from tests.compose.test_cli import run
 from tests.conftest import HITWEAVE, free_port
+from tests.reranker.fusion.artifacts import write
 
 
 def faults(findings: Iterator[Finding]) -> list[Finding]:
@@ -58,6 +62,28 @@ def test_queues_without_a_worker_are_faults(store: redis.Redis) -> None:
     found = faults(checks.check_workers(settings_of(store)))
     assert [finding.found.split()[-1] for finding in found] == ["embed", "index", "behaviour"]
     assert all(finding.unreachable for finding in found)
+
+
+def test_signals_that_drift_are_a_warning_and_of_the_serving_model_alone(
+    store: redis.Redis, tmp_path: Path
+) -> None:
+    write(tmp_path / "shop")
+    registry = Registry(tmp_path, "shop")
+    registry.promote("v1")
+    usable = settings_of(store)
+    assert not list(check_drift(usable, registry))  # nobody has seen enough
+    tell = drift_watch.teller(store)
+    tell("shop", Told("v0", 300, {"price": 2.0}))
+    assert not list(check_drift(usable, registry))
+    tell("shop", Told("v1", 300, {}))
+    assert [it.level for it in check_drift(usable, registry)] == ["ok"]
+    tell("shop", Told("v1", 300, {"price": 1.234, "knn": 0.5}))
+    (found,) = check_drift(usable, registry)
+    assert (found.level, found.subject) == ("warning", "signals")
+    assert "price 1.23, knn 0.50" in found.found
+    assert "hitweave train shop" in found.advice
+    drift_watch.teller(store, clock=lambda: 0.0)("shop", Told("v1", 300, {"price": 9.0}))
+    assert not list(check_drift(usable, registry))  # said too long ago
 
 
 def test_servers_that_do_not_answer_are_unreachable() -> None:

@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
+from indexer.behaviour.journal_index import QUERIES
+from reranker.learning.cases import LoggedSearch
+from reranker.learning.material import read_searches
+from reranker.signals import definition
 from tests.conftest import Stack
+from tests.flows.worker_process import wait_until
 
 LAMPS = 260
 MATCH = {"match": {"title": "lamp"}}
@@ -451,3 +456,27 @@ def test_a_terminal_shows_hits_as_a_table(stack: Stack, shop: str) -> None:
     failed = stack.run("search", "no-such-index", "lamp", check=False)
     assert failed.returncode == 2
     assert "no-such-index" in failed.stderr
+
+
+def test_what_a_search_showed_is_learned_from_as_it_was_served(
+    stack: Stack, gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    query_id = uuid.uuid4().hex
+    forged = {"served": {"signals": "AAAA"}, "hitweave": {"served": {"signals": "AAAA"}}}
+    ubi = {"query_id": query_id, "query_attributes": forged}
+    answer = gateway.search(index=shop, query=MATCH, size=12, ext={"ubi": ubi})
+    found: list[LoggedSearch] = []
+
+    def journalled() -> bool:
+        if es.indices.exists(index=QUERIES):
+            es.indices.refresh(index=QUERIES)
+            found[:] = [s for s in read_searches(es, shop, None) if s.query_id == query_id]
+        return bool(found)
+
+    wait_until(journalled, seconds=30)
+    (logged,) = found
+    assert logged.shown == tuple(ids(answer))
+    assert logged.served is not None
+    assert logged.served.seen.tolist() == [True] * 12
+    covered = logged.served.signals[:, definition.INDEX["query_covered"]]
+    assert covered.tolist() == [1.0] * 12

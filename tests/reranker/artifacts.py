@@ -1,6 +1,7 @@
 """Artifacts for tests of serving: a real network that nobody trained, exported and promoted."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,12 @@ ROWS = 8
 
 
 def promote_untrained(
-    models_dir: Path, generation: Generation, version: str, *, seed: int = 0
+    models_dir: Path,
+    generation: Generation,
+    version: str,
+    *,
+    seed: int = 0,
+    optional: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write and promote a network whose heads are random, so that its residual is not zero."""
     torch.manual_seed(seed)
@@ -62,5 +68,7 @@ def promote_untrained(
         hashes={},
     )
     registry = Registry(models_dir, generation.index)
-    artifact.write(registry.path(version), Parts(graph, table, graph, table), manifest)
+    artifact.write(
+        registry.path(version), Parts(graph, table, graph, table, optional or {}), manifest
+    )
     registry.promote(version)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 import redis
 from elasticsearch import Elasticsearch, helpers
@@ -26,9 +28,11 @@ from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.pins import Pins
 from reranker.serving.process import Process, open_process
-from reranker.serving.recorder import Recorder
+from reranker.serving.recorder import Recorder, Search, journalled
 from reranker.serving.refill import Refill
 from reranker.settings import Settings
+from reranker.signals import definition, served
+from reranker.signals.served import PRIOR
 from tests.conftest import Stack, free_port
 from tests.reranker.artifacts import promote_untrained
 
@@ -190,12 +194,25 @@ def test_a_promoted_model_takes_over_and_explains_itself(
     answer = asked.post(f"/{shop.index}/_search", json={"query": QUERY, "ext": ext}).get_json()
     assert answer["hitweave"]["model"] == "v2"  # the one in memory goes on
     for hit in answer["hits"]["hits"]:
-        prior, residual, *moved = hit["_explanation"]["details"]
+        prior, residual, *_moved = hit["_explanation"]["details"]
         assert residual["value"] != 0
-        attention = sum(detail["value"] for detail in residual["details"])
-        assert attention == pytest.approx(residual["value"], abs=1e-5)
-        parts = prior["value"] + residual["value"] + sum(part["value"] for part in moved)
-        assert parts == pytest.approx(hit["_score"], abs=1e-5)
+        assert "Shapley" in residual["description"]
+        assert prior["description"] == "prior, sum of:"
+        adds_up(hit["_explanation"])
+        assert hit["_explanation"]["value"] == hit["_score"]
+        told = answer["hitweave"]["explained"][hit["_id"]]
+        assert told["sentence"]
+        assert sum(told["attention"]["tokens"].values()) == pytest.approx(1.0, abs=1e-4)
+
+
+def adds_up(explanation: Mapping[str, Any]) -> None:
+    """Every level is the sum of the one below."""
+    details = explanation["details"]
+    if details:
+        found = sum(detail["value"] for detail in details)
+        assert found == pytest.approx(explanation["value"], rel=1e-6, abs=1e-9)
+    for detail in details:
+        adds_up(detail)
 
 
 class SlowProxy:
@@ -272,27 +289,125 @@ def test_documents_that_somebody_else_wrote_are_found_too(
         es.delete(index=f"{shop.index}-write", id="foreign", refresh=True)
 
 
-def test_a_search_is_recorded_with_the_ids_it_showed(process: Process, shop: Generation) -> None:
-    taken: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
-    recorder: Recorder[Mapping[str, Any]] = Recorder(
+@pytest.fixture
+def recorded() -> Iterator[tuple[Recorder[Search], list[tuple[str, Sequence[Search]]]]]:
+    """A recorder, and the batches it hands on."""
+    taken: list[tuple[str, Sequence[Search]]] = []
+    recorder: Recorder[Search] = Recorder(
         lambda *batch: taken.append(batch), queue_max=10, batch_max=10
     )
+    yield recorder, taken
+    recorder.close()
+
+
+def test_a_search_is_recorded_with_the_ids_it_showed(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    recorder, taken = recorded
     asked = client(process, recorder=recorder)
     _, silent = search(asked, shop, record=False)
     _, answer = search(asked, shop, record=True, size=2)
     recorder.close()
-    ((index, documents),) = taken
+    ((index, searches),) = taken
     assert index == shop.index
+    documents = [search.document for search in searches]
     assert [d["query_id"] for d in documents] == [answer["ext"]["ubi"]["query_id"]]
     assert documents[0]["query_response_hit_ids"] == ids(answer)
     assert documents[0]["user_query"] == "desk lamp"
     assert silent["ext"]["ubi"]["query_id"] != answer["ext"]["ubi"]["query_id"]
 
 
+class Watches(OneModel):
+    """The untrained prior, with what every model would have been given."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, poll_seconds=60)
+        self.seen: list[Any] = []
+
+    def serving(self, index: str, recipe_digest: str) -> Loaded | None:
+        return Loaded("v7", self, None, recipe_digest)  # type: ignore[arg-type]
+
+    def score(self, model_input: Any) -> Any:
+        self.seen.append(model_input)
+        raise RuntimeError("only looked")
+
+
+def test_a_search_is_recorded_with_the_signals_that_ranked_it(
+    process: Process, shop: Generation, recorded: Any, tmp_path: Path
+) -> None:
+    recorder, taken = recorded
+    watch = Watches(tmp_path)
+    asked = client(process, recorder=recorder, models=watch)
+    _, answer = search(asked, shop, record=True, size=3)
+    recorder.close()
+    ((_, (only,)),) = taken
+    assert only.served is not None
+    assert (only.served.model, only.served.signals.dtype) == (PRIOR, np.float16)
+    (seen,) = watch.seen
+    all_of_them = [tuple(row) for row in seen["signals"].astype(np.float16).tolist()]
+    shown = [tuple(row) for row in only.served.signals.tolist()]
+    assert len(shown) == len(ids(answer)) == 3
+    assert set(shown) <= set(all_of_them)
+    available = definition.INDEX["available"]
+    covered = definition.INDEX["query_covered"]
+    assert [row[covered] for row in shown[:2]] == [1.0, 0.5]  # lamp-b, then lamp-c: in its order
+    assert [row[available] for row in shown] == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"mode": "rrf"}, {"mode": "bm25"}, {"mode": "knn"}, {"signals": 0}],
+    ids=["rrf", "bm25", "knn", "switched off"],
+)
+def test_what_no_model_looked_at_is_recorded_without_signals(
+    process: Process, shop: Generation, recorded: Any, how: dict[str, Any]
+) -> None:
+    recorder, taken = recorded
+    if "signals" in how:
+        changed = process.settings.model_copy(update={"record_signals": how.pop("signals")})
+        process = dataclasses.replace(process, settings=changed)
+    search(client(process, recorder=recorder), shop, record=True, **how)
+    recorder.close()
+    ((_, (only,)),) = taken
+    assert only.served is None
+    assert "served" not in journalled(only, "key", time.time())
+
+
+def test_a_page_of_a_kept_order_brings_no_signals_of_another_moment(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    recorder, taken = recorded
+    asked = client(process, recorder=recorder)
+    for start in (0, 2):
+        search(asked, shop, record=True, size=2, **{"from": start})
+    recorder.close()
+    first, second = (one for _, batch in taken for one in batch)
+    assert (first.document["query_attributes"], second.document["query_attributes"]) == (
+        {"from": 0},
+        {"from": 2},
+    )
+    assert first.served is not None
+    assert second.served is None
+
+
+def test_signals_survive_the_way_to_the_journal(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    recorder, taken = recorded
+    search(client(process, recorder=recorder), shop, record=True)
+    recorder.close()
+    ((_, (only,)),) = taken
+    document = orjson.loads(orjson.dumps(journalled(only, "key", time.time())))
+    found = served.decode(document["served"])
+    assert found is not None
+    np.testing.assert_array_equal(found.signals, only.served.signals)
+    assert found.seen.all()
+
+
 def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:
     from reranker.serving import metrics
 
-    def refuse(index: str, batch: Sequence[Mapping[str, Any]]) -> None:
+    def refuse(index: str, batch: Sequence[Search]) -> None:
         raise ConnectionError("the broker is away")
 
     def dropped(reason: str) -> float:
@@ -301,7 +416,7 @@ def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> Non
     full, failed = dropped("queue_full"), dropped("inbox_failed")
     recorder = Recorder(refuse, queue_max=2, batch_max=10)
     for _ in range(3):
-        recorder.record(shop.index, {"query_id": "q"})
+        recorder.record(shop.index, Search({"query_id": "q"}))
     recorder.close()
     assert dropped("queue_full") == full + 1
     assert dropped("inbox_failed") == failed + 2

@@ -26,6 +26,10 @@ OPTIONS = (
     click.option("--cases", type=FILE, help="JSONL: user_id, queries, target, bought_before."),
     click.option("--sha256", help="Refuse a file of another digest."),
     click.option("--modes", default=",".join(MODES), show_default=True, help="What to compare."),
+    click.option(
+        "--baselines",
+        help="Of lambdamart,linear; none for none [default: those beside the serving model].",
+    ),
     click.option("--run", "run_file", type=FILE, help="Write TREC runs: FILE with the mode in."),
     click.option(
         "--report", type=click.Path(path_type=Path, file_okay=False), help="Write a report there."
@@ -99,13 +103,15 @@ def measure(index: str, source: Any, asked: dict[str, Any], console: Console) ->
         connections.elasticsearch(chosen, request_timeout=10.0, max_retries=0),
         connections.valkey(chosen),
     )
-    with Sidecar(asking(index, asked, chosen.sidecar_url)) as sidecar:
-        run = Measurement(sidecar, servers, modes)
+    wish = asking(index, asked, chosen.sidecar_url)
+    with Sidecar(wish) as sidecar, fitted_baselines(asked["baselines"], wish) as baselines:
+        run = Measurement(sidecar, servers, modes, baselines)
         if asked["seed"] is not None:
             run.seed = asked["seed"]
         sidecar.items()  # an index or a sidecar that is not there is said before any bar
         questions = run.questions(source, asked["query"])
-        with bars(console, modes, len(questions.searches)) as on_answer:
+        shown = [*modes, *(["baselines"] if baselines else [])]
+        with bars(console, shown, len(questions.searches)) as on_answer:
             experiment = run.run(questions, first_time(source), on_answer)
     return experiment, run.notes
 
@@ -123,6 +129,43 @@ def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
         concurrency=asked["concurrency"],
         authorization=asked["authorization"],
     )
+
+
+@contextmanager
+def fitted_baselines(wish: str | None, asking: Any) -> Iterator[Any]:
+    """The baselines beside the serving model, ready to answer in this process; None for none."""
+    from reranker import settings as reader_settings
+    from reranker.evaluation import baselines
+    from reranker.serving.process import open_process
+
+    names = baselines.NAMES if wish is None else baseline_names(wish)
+    models_dir = settings.load().models_dir
+    fitted = baselines.serving(models_dir, asking.index, names) if names else None
+    if wish and names and fitted is None:
+        raise AskedWrongly(
+            f"--baselines {wish!r}: the model that serves {asking.index!r} has none beside it; "
+            "train with `baseline: true`"
+        )
+    if fitted is None:
+        yield None
+        return
+    process = open_process(settings.load(), reader_settings.load())
+    try:
+        yield baselines.in_process(process, asking, fitted, models_dir)
+    finally:
+        process.close()
+
+
+def baseline_names(text: str) -> tuple[str, ...]:
+    """The baselines asked for; `none` for none."""
+    from reranker.evaluation import baselines
+
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if names == ("none",):
+        return ()
+    if not names or any(name not in baselines.NAMES for name in names):
+        raise AskedWrongly(f"--baselines {text!r}: use {', '.join(baselines.NAMES)}, or none")
+    return names
 
 
 def modes_of(text: str) -> list[str]:
@@ -148,7 +191,7 @@ def command_line() -> str:
 @contextmanager
 def bars(console: Console, modes: Sequence[str], total: int) -> Iterator[Callable[[str], None]]:
     """One bar a mode."""
-    columns = (TextColumn("{task.description:>6}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         tasks = {mode: progress.add_task(mode, total=total) for mode in modes}
         yield lambda mode: progress.advance(tasks[mode])

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
@@ -31,9 +32,10 @@ def command(
     """Search INDEX for QUERY and print the hits. The search is neither logged nor learned from."""
     answer = ask(index, body(query, user=user, mode=mode, size=size, explain=explain))
     console.print(table(answer))
+    explained = (answer.get("hitweave") or {}).get("explained", {})
     for hit in answer["hits"]["hits"]:
         if "_explanation" in hit:
-            console.print(tree(hit))
+            console.print(tree(hit, explained.get(hit["_id"], {})))
     console.print(summary(answer))
 
 
@@ -96,15 +98,24 @@ def table(answer: dict[str, Any]) -> Table:
     return shown
 
 
-def tree(hit: dict[str, Any]) -> Tree:
-    """What a hit's score is made of."""
-    root = Tree(f"[bold]{hit['_id']}[/bold]")
+def tree(hit: dict[str, Any], beside: dict[str, Any]) -> Tree:
+    """Why a hit is there, what its score is made of, and where the model looked."""
+    root = Tree(f"[bold]{escape(hit['_id'])}[/bold]  {escape(beside.get('sentence', ''))}".rstrip())
     _grow(root, hit["_explanation"])
+    attention = beside.get("attention") or {}
+    if attention.get("tokens"):
+        leaf = root.add("attention (sums to 1, not to the score)")
+        for name, weight in sorted(attention["tokens"].items(), key=lambda it: -it[1]):
+            leaf.add(f"{weight:.4f}  {name}")
+    if attention.get("history"):
+        leaf = root.add("attention to the shopper's items")
+        for item in attention["history"]:
+            leaf.add(escape(f"{item['weight']:.4f}  {item['title'] or ''} ({item['id']})"))
     return root
 
 
 def _grow(branch: Tree, explanation: dict[str, Any]) -> None:
-    leaf = branch.add(f"{explanation['value']:.4f}  {explanation['description']}")
+    leaf = branch.add(escape(f"{explanation['value']:.4f}  {explanation['description']}"))
     for detail in explanation.get("details", ()):
         _grow(leaf, detail)
 

@@ -1,21 +1,14 @@
 """`hitweave train INDEX`: learn from journalled behaviour, promote the model if it is better."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 import redis
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from indexer import connections, settings
-from indexer.catalogue import generation
-from indexer.errors import AskedWrongly
 
 SERVES_WITHIN_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -31,6 +24,13 @@ POLL_SECONDS = 0.1
     help="A schedule as YAML or JSON, over the named one.",
 )
 @click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Train over so many processes of this machine, one a GPU where there are GPUs.",
+)
+@click.option(
     "--schedule",
     "name",
     type=click.Choice(["full", "quick"]),
@@ -38,65 +38,26 @@ POLL_SECONDS = 0.1
     show_default=True,
     help="How long and how well.",
 )
-def command(index: str, until: str | None, file: Path | None, name: str) -> None:
+def command(index: str, until: str | None, file: Path | None, processes: int, name: str) -> None:
     """Train the fusion model of INDEX and let it serve if it is better beyond noise.
 
     Measured on the last weeks, which the measured model never saw. Where searches were logged it
-    learns from them, elsewhere from purchases with queries made from titles. The last line of
-    stdout is one JSON object with the metrics before and after.
+    learns from them, elsewhere from purchases with queries made from titles. An interrupted run
+    with the same schedule and data goes on where it was; HOME/runs has its curves. The last line
+    of stdout is one JSON object with the metrics before and after.
     """
-    from reranker.learning import job, schedule
+    from reranker.learning import job, launch
 
     started = time.monotonic()
-    asked = schedule.read(file, name)
-    known = settings.load()
-    es, valkey = connections.elasticsearch(known), connections.valkey(known)
-    connections.check_elasticsearch(es, known)
-    connections.check_valkey(valkey, known)
-    where = generation.resolve(es, index)
-    servers = job.Servers(es, valkey, known.models_dir)
-    with _progress() as progress:
-        answer = job.train(
-            servers,
-            where,
-            asked,
-            until=_seconds(until),
-            now=datetime.now(UTC),
-            progress=progress,
-        )
+    asked = launch.Asked(index, until, file, name)
+    schedule = asked.schedule()
+    answer = launch.over_processes(asked, processes) if processes > 1 else launch.alone(asked)
     if answer["promoted"]:
+        valkey = connections.valkey(settings.load())
         answer["serving"] = _wait_until_served(valkey, index, answer["version"])
     answer["seconds"] = round(time.monotonic() - started, 1)
     click.echo(orjson.dumps(answer).decode())
-    job.expect(answer, asked)
-
-
-def _seconds(until: str | None) -> float | None:
-    if until is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError:
-        raise AskedWrongly(f"--until {until!r} is not an ISO 8601 time, like 2026-01-31") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """A bar for each part of the run, on stderr."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-
-        def part(name: str, total: int) -> Callable[[int], None]:
-            bar = bars.add_task(name, total=total)
-            return lambda count: bars.advance(bar, count)
-
-        yield part
+    job.expect(answer, schedule)
 
 
 def _wait_until_served(valkey: redis.Redis, index: str, version: str) -> dict[str, Any]:

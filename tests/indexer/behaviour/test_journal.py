@@ -178,6 +178,56 @@ def test_pages_of_one_search_are_kept_side_by_side_and_once_each(
     assert shown == [[], ["a"], ["b"]]
 
 
+SERVED = {"signal_digest": "d", "signals": "AAA=" * 20_000}
+
+
+def test_what_the_sidecar_served_is_kept_and_not_indexed(
+    es: Elasticsearch, index_name: str
+) -> None:
+    before = es.indices.get_mapping(index=QUERIES).body
+    document = {**query(1), ubi.SERVED: SERVED}
+    journal.write_queries(es, index_name, [document], received_at=NOW, own=True)
+    (source,) = stored(es, QUERIES, index_name)
+    assert source["hitweave"] == {
+        "index": index_name,
+        "received_at": event.iso(NOW),
+        "served": SERVED,
+    }
+    assert es.indices.get_mapping(index=QUERIES).body == before
+    for field in ("hitweave.served", "hitweave.served.signal_digest", "served"):
+        assert es.count(index=QUERIES, query={"exists": {"field": field}})["count"] == 0
+
+
+def test_each_page_of_a_search_keeps_what_was_served_on_it(
+    es: Elasticsearch, index_name: str
+) -> None:
+    pages = [
+        {**query(n, query_response_hit_ids=[str(n)]), ubi.SERVED: {"signals": str(n)}}
+        for n in (1, 2)
+    ]
+    for page in pages:
+        journal.write_queries(es, index_name, [page], received_at=NOW, own=True)
+    kept = {
+        it["query_response_hit_ids"][0]: it["hitweave"]["served"]["signals"]
+        for it in stored(es, QUERIES, index_name)
+    }
+    assert kept == {"1": "1", "2": "2"}
+
+
+def test_nothing_that_a_client_sends_becomes_served_signals(
+    es: Elasticsearch, index_name: str
+) -> None:
+    forged = {"served": SERVED, "hitweave": {"served": SERVED, "index": "another"}}
+    read = query(1, **forged, query_attributes={"colour": "red", **forged})
+    assert ubi.SERVED not in read
+    # What got past the reading in some way is refused by the journal as well.
+    for document in (read, {**query(2, "q2"), **forged}):
+        journal.write_queries(es, index_name, [document], received_at=NOW)
+    for source in stored(es, QUERIES, index_name):
+        assert source["hitweave"] == {"index": index_name, "received_at": event.iso(NOW)}
+        assert ubi.SERVED not in source
+
+
 @pytest.fixture
 def own_indices(es: Elasticsearch, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A journal under another name, so that making it can be watched."""

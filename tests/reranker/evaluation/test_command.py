@@ -94,6 +94,10 @@ def test_cases_are_asked_for_their_shopper_and_parted(shop: ScriptedSidecar, cas
         "mrr": 0.5,
         "ndcg@10": 0.6309,
         "hit@10": 1.0,
+        "map": 0.5,
+        "precision@10": 0.1,
+        "recall@10": 1.0,
+        "f1@10": 0.1818,
     }
     assert list(said["against"]) == ["bm25"]
     users = {it["ext"]["ubi"].get("user_id") for it in shop.requests if "ext" in it}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from compose.local.commands import offpolicy
 from indexer.errors import AskedWrongly
 from reranker.evaluation import logged_choices, reward_table
 from reranker.evaluation.reward_table import Shown
@@ -32,9 +33,9 @@ def write_log(path: Path, seed: int = 20) -> Path:
 
 
 def run(*words: str) -> dict[str, Any]:
-    result = CliRunner().invoke(logged_choices.main, words, catch_exceptions=False)
+    result = CliRunner().invoke(offpolicy.command, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    decoded: dict[str, Any] = json.loads(result.stdout)
+    decoded: dict[str, Any] = json.loads(result.stdout.strip().splitlines()[-1])
     return decoded
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from reranker.learning.dataset import ListSet
-from reranker.learning.fit import Vectors, vectors_of
+from reranker.learning.vectors import Vectors, vectors_of
 from reranker.signals import definition
 from reranker.signals.build import HISTORY_FEATURES, HISTORY_MAX
 

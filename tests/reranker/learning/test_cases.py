@@ -1,5 +1,6 @@
 """Cases: queries from titles, snapshots before the basket, labels from what was done."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from indexer.behaviour.event import BehaviourEvent
 from reranker.learning import cases, plan
 from reranker.learning.cases import LoggedSearch, Sampling
 from reranker.learning.derived_queries import SpanStyle, derive
+from reranker.learning.position_bias import PositionBias
 from reranker.learning.schedule import Schedule
 from tests.reranker.learning import shop
 
@@ -89,6 +91,39 @@ def test_a_logged_search_is_labelled_by_the_deeds_with_its_id() -> None:
 def test_a_search_that_nothing_was_done_after_is_no_case() -> None:
     search = LoggedSearch("q", AT[2] + DAY, "u", "red", ("1",))
     assert cases.logged([search], [deed("impression", "1")], AT) == []
+
+
+def test_only_clicks_on_shown_items_are_weighted_by_where_they_stood() -> None:
+    bias = PositionBias((1.0, 0.5, 0.01))
+    search = LoggedSearch("q", AT[2] + DAY, "u", "red", ("1", "2", "3"), start=0)
+    deeds = [deed("click", "1"), deed("click", "2"), deed("purchase", "2"), deed("click", "3")]
+    (case,) = cases.logged([search], deeds, AT, bias)
+    assert case.labels == {"1": (1.0, 0.0, 0.0), "2": (2.0, 0.0, 1.0), "3": (10.0, 0.0, 0.0)}
+    unknown = LoggedSearch("q", AT[2] + DAY, "u", "red", ())
+    (case,) = cases.logged([unknown], deeds, AT, bias)
+    assert {label[0] for label in case.labels.values()} == {1.0}
+
+
+def test_a_later_page_goes_on_counting_and_an_impression_knows_better() -> None:
+    search = LoggedSearch("q", AT[2] + DAY, "u", "red", ("1", "2", "3"), start=20)
+    seen = [replace(deed("impression", "2"), position=7), deed("impression", "3")]
+    foreign = replace(deed("impression", "9"), position=1)
+    (case,) = cases.logged([search], [*seen, foreign, deed("click", "1")], AT)
+    assert case.shown == ("1", "2", "3")
+    assert case.positions == (21, 7, 23)
+
+
+def test_impressions_number_each_item_of_each_text_and_say_what_was_clicked() -> None:
+    searches = [
+        LoggedSearch("q", AT[2], "u", "red", ("1", "2")),
+        LoggedSearch("r", AT[2], "v", "red", ("2", "1")),
+        LoggedSearch("s", AT[2], "v", "blue", ("1",), start=10),
+    ]
+    deeds = [deed("click", "1"), deed("click", "1"), deed("purchase", "2"), deed("click", "7")]
+    found = cases.impressions(searches, deeds)
+    assert found.pair.tolist() == [0, 1, 1, 0, 2]
+    assert found.position.tolist() == [1, 2, 1, 2, 11]
+    assert found.clicked.tolist() == [True, False, False, False, False]
 
 
 def test_the_plan_splits_by_time_alone() -> None:

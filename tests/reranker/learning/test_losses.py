@@ -85,3 +85,15 @@ def test_gradients_are_finite_with_padding(name: str) -> None:
     (gradient,) = torch.autograd.grad(LOSSES[name](scores, labels, mask), scores)
     assert torch.isfinite(gradient).all()
     assert gradient[0, 2] == 0
+
+
+@ALL
+@settings(max_examples=30)
+@given(weight=st.floats(1.5, 10), scores=st.lists(st.floats(-2, 2), min_size=3, max_size=3))
+def test_a_weighted_label_counts_in_proportion(
+    name: str, weight: float, scores: list[float]
+) -> None:
+    plain, weighted = (
+        LOSSES[name](*tensors([scores], [[0.0, label, 0.0]])) for label in (1.0, weight)
+    )
+    torch.testing.assert_close(weighted, weight * plain, rtol=1e-4, atol=1e-5)

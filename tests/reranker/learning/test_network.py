@@ -12,6 +12,7 @@ from reranker.learning import fit, measure
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.network import FusionNetwork, Lists
 from reranker.learning.schedule import Schedule
+from reranker.learning.vectors import tensors
 from tests.reranker.learning.lists import list_set, vectors
 
 SMALL = Schedule(width=16, layers=2, attention_heads=2, batch_lists=16, dropout=0.0)
@@ -27,7 +28,7 @@ def network(seed: int = 0, *, trained: bool = True) -> FusionNetwork:
 
 def one_list(lists: ListSet, number: int = 0) -> Lists:
     _, rows = next(batches(lists, np.array([number]), 1))
-    return fit.tensors(lists, vectors(), np.array([number]), rows)[0]
+    return tensors(lists, vectors(), np.array([number]), rows)[0]
 
 
 def test_an_untrained_network_adds_nothing_to_the_prior() -> None:
@@ -64,7 +65,7 @@ def test_a_batch_scores_as_its_lists_alone(seed: int) -> None:
     for number in range(len(lists)):
         picked = np.array([number])
         _, rows = next(batches(lists, picked, 1))
-        batch, base = fit.tensors(lists, vectors(), picked, rows)
+        batch, base = tensors(lists, vectors(), picked, rows)
         with torch.no_grad():
             alone = (base + made(*batch.tensors())[0] @ weights)[0].numpy()
         first, end = lists.start[number], lists.start[number + 1]
@@ -75,14 +76,14 @@ def test_turned_text_vectors_give_what_whole_ones_give() -> None:
     lists, made, picked = list_set(), network(), np.arange(12)
     _, rows = next(batches(lists, picked, 12))
     found = [
-        made(*fit.tensors(lists, vectors(), picked, rows, turned=turned)[0].tensors())[0]
+        made(*tensors(lists, vectors(), picked, rows, turned=turned)[0].tensors())[0]
         for turned in (True, False)
     ]
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-4)
 
 
 def test_it_learns_a_rule_that_the_prior_does_not_know() -> None:
-    train, held_out = list_set(300, seed=1), list_set(80, seed=2)
+    train, held_out = list_set(500, seed=1), list_set(80, seed=2)
     trained = fit.heads_of(train, SMALL.head_weights)
     made = fit.new_network(train, vectors(), SMALL, 0)
     before = measure.reciprocal(fit.score([made], held_out, vectors(), trained.weights), held_out)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.catalogue import card
 from reranker.signals import build, definition
 from reranker.signals.definition import INDEX, NAMES
-from tests.reranker.signals.situations import DAY, NOW, purchase, situation
+from reranker.signals.listwise import place
+from tests.reranker.signals.situations import DAY, DIMS, NOW, purchase, situation, vector
 
 IDS = ["a", "b", "c", "d", "e"]
 
@@ -84,6 +86,14 @@ def test_permuting_the_candidates_permutes_the_signals(names: list[str], random:
         np.testing.assert_allclose(a[name][rows], b[name], rtol=1e-5, atol=1e-6)
 
 
+def test_what_only_rounding_tells_apart_has_one_place() -> None:
+    a, b = np.float32(0.2459835), np.nextafter(np.float32(0.2459835), np.float32(1))
+    values = np.array([a, b, 0.9, -1.0, np.nan, np.nan], dtype=np.float32)
+    assert place(values).tolist() == pytest.approx([0.6, 0.6, 1.0, 0.4, 0.0, 0.0])
+    assert place(np.array([3.0, 1.0, 2.0, 2.0])).tolist() == pytest.approx([1, 0, 1 / 3, 1 / 3])
+    assert place(np.array([1e-3, 1.1e-3, 0.0])).tolist() == [0.5, 1.0, 0.0]
+
+
 def test_relevance_keeps_scores_shares_and_gaps() -> None:
     assert raw("bm25_share", IDS) == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
     gaps = raw("bm25_gap", IDS)
@@ -140,6 +150,11 @@ def test_own_history_counts_purchases_and_days() -> None:
     assert np.isnan(raw("own_days", IDS, events)[1])
 
 
+def test_the_shoppers_newest_item_stands_first_among_those_of_one_day() -> None:
+    events = [purchase("a", 10.02), purchase("c", 10.0), purchase("b", 300)]
+    assert raw("own_newest", IDS, events) == pytest.approx([0.75, 0.5, 1.0, 0.0, 0.0])
+
+
 def test_popularity_counts_everybody() -> None:
     events = [purchase("a", 30, user=str(n)) for n in range(3)]
     assert raw("purchases_30d", IDS, events)[0] == pytest.approx(np.log1p(1.5))
@@ -191,6 +206,78 @@ def test_history_features_tell_age_count_and_kind() -> None:
     np.testing.assert_allclose(
         made["history_features"], [[np.log1p(1), np.log1p(2), 0, 0, 0, 1]], rtol=1e-5
     )
+
+
+def test_what_is_declared_list_wide_is_equal_for_all_candidates_and_nothing_else_is() -> None:
+    events = [purchase(i, d, basket=b) for i, d, b in (("a", 3, "x"), ("b", 9, "x"), ("z", 3, "x"))]
+    where = {"hour": 5, "weekday": 2, "device": "mobile", "page": "category/lamps", "domain": "de"}
+    found = build.columns(situation(IDS, events, titles=TITLES, table=True, context=where))
+    for name in definition.LIST_WIDE:
+        assert len(np.unique(found[name])) == 1, name
+    differing = {name for name in NAMES if len(np.unique(found[name])) > 1}
+    assert len(differing) > 40
+    assert not differing & definition.LIST_WIDE
+    assert {s.name for s in definition.CONTEXT} - definition.LIST_WIDE == {
+        "same_domain",
+        "same_page",
+    }
+
+
+def carded(**fields: object) -> dict[str, object]:
+    """Cards of `IDS`, `fields` said of the first one alone."""
+    blobs = [
+        card.pack(title=i, vector=vector(i), **(fields if i == "a" else {}))  # type: ignore[arg-type]
+        for i in IDS
+    ]
+    return {"cards": card.unpack_many(blobs, DIMS)[0]}
+
+
+def test_freshness_counts_days_since_the_catalogues_update() -> None:
+    at = NOW - 6 * DAY
+    found = raw("days_updated", IDS, **carded(updated_at_seconds=at))
+    assert found[0] == pytest.approx(np.log1p(6))
+    assert np.isnan(found[1:]).all()
+
+
+def test_an_update_after_the_moment_is_not_known_at_the_moment() -> None:
+    just_now = raw("days_updated", IDS, **carded(updated_at_seconds=NOW + 0.5 * DAY))
+    later = raw("days_updated", IDS, **carded(updated_at_seconds=NOW + 40 * DAY))
+    assert just_now[0] == 0.0
+    assert np.isnan(later[0])
+
+
+def test_the_page_tells_its_kind_and_what_it_is_about() -> None:
+    fields = carded(brand="Lux", categories=["Lamps", "Office"])
+    for page, about in (("category/lamps", 1.0), ("brand:LUX", 1.0), ("category/chairs", 0.0)):
+        context = {"page": page}
+        assert raw("page_listing", IDS, context=context, **fields) == [1.0] * 5
+        assert raw("page_item", IDS, context=context, **fields) == [0.0] * 5
+        assert raw("same_page", IDS, context=context, **fields) == [about, 0, 0, 0, 0]
+    assert raw("page_cart", IDS, context={"page": "Checkout"}) == [1.0] * 5
+
+
+def test_a_weekday_is_a_point_on_a_circle_and_none_is_its_middle() -> None:
+    sunday = [raw(f"weekday_{part}", IDS, context={"weekday": 6})[0] for part in ("sine", "cosine")]
+    assert np.hypot(*sunday) == pytest.approx(1.0)
+    made = build.assemble(situation(IDS))
+    assert column(made, "weekday_sine") == column(made, "weekday_cosine") == [0.0] * 5
+
+
+def test_the_best_co_viewed_history_item_is_told_apart_from_the_sum() -> None:
+    events = [
+        replace(purchase(item, 9, user=user, basket=user), action="add_to_cart")
+        for user, item in (("v", "b"), ("v", "y"), ("w", "b"), ("w", "z"))
+    ]
+    events += [purchase("y", 5, basket="p"), purchase("z", 4, basket="q")]
+    both, best = (raw(name, IDS, events)[1] for name in ("viewed_with", "viewed_with_max"))
+    assert both > best > 0.0
+
+
+def test_any_deed_with_an_item_is_remembered_not_only_purchases() -> None:
+    seen = replace(purchase("a", 4), action="view")
+    assert raw("own_touched", IDS, [seen])[0] == pytest.approx(np.log1p(4))
+    assert np.isnan(raw("own_days", IDS, [seen])[0])
+    assert np.isnan(raw("own_touched", IDS, [seen])[1])
 
 
 def test_a_shopper_who_was_away_for_years_still_has_a_taste() -> None:

@@ -1,0 +1,136 @@
+"""One weight a signal, tuned; listwise softmax over the same lists.
+
+The honest simple baseline, and what the network starts from.
+
+Softmax cross-entropy of Cao et al. (2007, ListNet, doi 10.1145/1273496.1273513) over standardised
+signals; it is convex, so L-BFGS finds the one best. The penalty is chosen on the held-out lists,
+then the weights are fitted anew to all lists that the served network learns.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from reranker.fusion.baseline import PriorWeights, prior_parts
+from reranker.learning import measure
+from reranker.learning.dataset import ListSet, joined, signal_moments
+from reranker.signals import definition
+
+DEEDS = np.array([1.0, 2.0, 4.0], dtype=np.float32)  # click, cart, purchase
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
+STEPS_MAX = 150
+START_PENALTY = 1e-3
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Scores of the held-out lists [rows], the weights of all lists as JSON, and the penalty."""
+
+    held_out: Array
+    model: bytes
+    penalty: float
+
+
+def fit(train: ListSet, held_out: ListSet, late: ListSet | None) -> Fitted:
+    """Choose the penalty on `held_out`, then fit to `train` and `late`."""
+    mean, scale = signal_moments(train)
+    values = _standardised(held_out, mean, scale)
+    best, scores, weights = -1.0, np.zeros(len(values), np.float32), np.zeros(len(mean), np.float32)
+    chosen = PENALTIES[0]
+    own = _standardised(train, mean, scale)
+    for penalty in PENALTIES:
+        found = fitted(own, train, penalty, weights)
+        reached = float(measure.reciprocal(values @ found, held_out).mean())
+        if reached > best:
+            best, scores, weights, chosen = reached, values @ found, found, penalty
+    if late is not None:
+        every = joined(train, late)
+        weights = fitted(_standardised(every, mean, scale), every, chosen, weights)
+    return Fitted(scores, as_json(weights, scale), chosen)
+
+
+def start(lists: ListSet, standard: tuple[Array, Array] | None = None) -> Array:
+    """What each head may start from [heads, signals], over standardised signals and beyond the
+    prior; zeros for a head without labels.
+
+    `standard` are the mean and scale [signals] to standardise by; None: those of `lists`.
+    """
+    mean, scale = standard or signal_moments(lists)
+    values = _standardised(lists, mean, scale)
+    found = np.zeros((lists.labels.shape[1], len(mean)), dtype=np.float32)
+    for head in np.flatnonzero((lists.labels > 0).any(axis=0)):
+        only = np.zeros_like(lists.labels)
+        only[:, head] = lists.labels[:, head]
+        own = replace(lists, labels=only)
+        found[head] = fitted(values, own, START_PENALTY, found[head]) - prior_weights() * scale
+    return found
+
+
+def prior_weights() -> Array:
+    """The weight that the prior gives each raw signal [signals]."""
+    given = np.zeros(len(definition.SIGNALS), dtype=np.float32)
+    for name, value in prior_parts(np.ones_like(given), PriorWeights()).items():
+        given[definition.INDEX[name]] = value
+    return given
+
+
+def fitted(values: Array, lists: ListSet, penalty: float, start: Array) -> Array:
+    """Weights [signals] that make the labelled rows of `values` [rows, signals] likeliest."""
+    from scipy.optimize import minimize
+
+    found = minimize(
+        loss_of(values, lists, penalty),
+        start.astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": STEPS_MAX},
+    )
+    return np.asarray(found.x, dtype=np.float32)
+
+
+def loss_of(
+    values: Array, lists: ListSet, penalty: float
+) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
+    """The mean cross-entropy of a list plus the penalty, and its slope [signals], by weights."""
+    wanted = _wanted(lists)
+    first, sizes = lists.start[:-1], np.diff(lists.start)
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scores = (values @ weights.astype(np.float32)).astype(np.float64)
+        scores -= np.repeat(np.maximum.reduceat(scores, first), sizes)
+        odds = np.exp(scores)
+        total = np.add.reduceat(odds, first)
+        likely = odds / np.repeat(total, sizes)
+        entropy = np.log(total).sum() - (wanted * scores).sum()
+        slope = values.T @ (likely - wanted).astype(np.float32)
+        return (
+            entropy / len(lists) + 0.5 * penalty * float(weights @ weights),
+            slope.astype(np.float64) / len(lists) + penalty * weights,
+        )
+
+    return loss
+
+
+def as_json(weights: Array, scale: Array) -> bytes:
+    """Weights over raw signals, by name: standardising is folded in, the constant drops out."""
+    raw = (weights / scale).astype(float).tolist()
+    return orjson.dumps({"weights": dict(zip(definition.NAMES, raw, strict=True))})
+
+
+def _wanted(lists: ListSet) -> NDArray[np.float64]:
+    """Each list's shares of what was done [rows]; they sum to one a list."""
+    deeds = (lists.labels @ DEEDS).astype(np.float64)
+    total = np.add.reduceat(deeds, lists.start[:-1])
+    shares: NDArray[np.float64] = deeds / np.repeat(np.maximum(total, 1e-9), np.diff(lists.start))
+    return shares
+
+
+def _standardised(lists: ListSet, mean: Array, scale: Array) -> Array:
+    values = lists.signals.astype(np.float32)
+    values -= mean
+    values /= scale
+    return values

@@ -1,0 +1,97 @@
+"""Reasons in words that a shopper understands, in English and Chinese. Pure.
+
+A sentence of a deed names its item; where its title is not known, the one under `…_unnamed` is
+said instead.
+"""
+
+from collections.abc import Mapping
+
+from reranker.serving.reasons import Reason
+
+# Key → English, Chinese; those of a deed name its item, those under `…_unnamed` do not.
+SENTENCES: Mapping[str, tuple[str, str]] = {
+    "bought_before": ("You bought this before.", "您买过这件商品。"),
+    "in_cart": ("You put this in your cart before.", "您曾把这件商品加入购物车。"),
+    "looked_before": ("You looked at this before.", "您看过这件商品。"),
+    "bought_with_purchase": (
+        "Because you bought {title}: the two are often bought together.",
+        "因为您买过{title}:两者常被一起购买。",
+    ),
+    "bought_with_purchase_unnamed": (
+        "Often bought together with something you bought.",
+        "常与您买过的商品一起购买。",
+    ),
+    "bought_with_cart": (
+        "Often bought together with {title}, which you put in your cart.",
+        "常与您加入购物车的{title}一起购买。",
+    ),
+    "bought_with_cart_unnamed": (
+        "Often bought together with something you put in your cart.",
+        "常与您加入购物车的商品一起购买。",
+    ),
+    "bought_with_view": (
+        "Often bought together with {title}, which you looked at.",
+        "常与您看过的{title}一起购买。",
+    ),
+    "bought_with_view_unnamed": (
+        "Often bought together with something you looked at.",
+        "常与您看过的商品一起购买。",
+    ),
+    "once_bought_with": (
+        "Has been bought together with {title}.",
+        "曾与{title}一起购买。",
+    ),
+    "once_bought_with_unnamed": (
+        "Has been bought together with something you chose before.",
+        "曾与您选过的商品一起购买。",
+    ),
+    "viewed_with": ("Has been looked at together with {title}.", "曾与{title}一起浏览。"),
+    "viewed_with_unnamed": (
+        "Has been looked at together with something you chose before.",
+        "曾与您选过的商品一起浏览。",
+    ),
+    "because_purchase": ("Because you bought {title}.", "因为您买过{title}。"),
+    "because_purchase_unnamed": ("Because of what you bought before.", "基于您以前的购买。"),
+    "because_cart": ("Because you put {title} in your cart.", "因为您把{title}加入过购物车。"),
+    "because_cart_unnamed": (
+        "Because of what you put in your cart.",
+        "基于您加入购物车的商品。",
+    ),
+    "because_view": ("Because you looked at {title}.", "因为您看过{title}。"),
+    "because_view_unnamed": ("Because of what you looked at before.", "基于您以前的浏览。"),
+    "like_purchase": ("Similar to {title}, which you bought.", "与您买过的{title}相似。"),
+    "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的商品相似。"),
+    "like_cart": (
+        "Similar to {title}, which you put in your cart.",
+        "与您加入购物车的{title}相似。",
+    ),
+    "like_cart_unnamed": (
+        "Similar to something you put in your cart.",
+        "与您加入购物车的商品相似。",
+    ),
+    "like_view": ("Similar to {title}, which you looked at.", "与您看过的{title}相似。"),
+    "like_view_unnamed": ("Similar to something you looked at.", "与您看过的商品相似。"),
+    "brand": ("From a brand you chose before.", "来自您选过的品牌。"),
+    "category": ("From a category you chose before.", "来自您选过的类别。"),
+    "popular_search": ("Popular for this search.", "搜索此内容的顾客常选这件商品。"),
+    "popular": ("Popular with other shoppers.", "深受其他顾客欢迎。"),
+    "others_bought": ("Other shoppers bought this.", "其他顾客买过这件商品。"),
+    "others_looked": ("Other shoppers looked at this.", "其他顾客看过这件商品。"),
+    "trending": ("Sells more than usual these days.", "近期销量上升。"),
+    "all_words": ("Its name has the words you searched for.", "名称包含您搜索的词。"),
+    "words": ("Matches your words.", "与您搜索的词匹配。"),
+    "meaning": ("Close in meaning to your search.", "与您搜索的含义相近。"),
+    "cheaper": ("Costs less than most here.", "价格低于这里的多数商品。"),
+    "usual_price": ("Near the price you usually pay.", "接近您平时的消费价位。"),
+    "favourite": ("Popular in this shop.", "本店热门商品。"),
+    "in_stock": ("In stock.", "有货。"),
+    "same_domain": ("From the part of the shop you are in.", "来自您正在浏览的版块。"),
+    "fits": ("Fits your search.", "符合您的搜索。"),
+}
+
+
+def say(told: Reason, language: str, title: str | None) -> str:
+    """The sentence; `language` beginning with `zh` is Chinese, every other one English."""
+    unnamed = told.item_id is not None and not title
+    english, chinese = SENTENCES[f"{told.key}_unnamed" if unnamed else told.key]
+    return (chinese if language.casefold().startswith("zh") else english).format(title=title)

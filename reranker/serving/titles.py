@@ -1,0 +1,66 @@
+"""Titles and languages of items, read from Elasticsearch for the sentences of an explanation.
+
+They are read with the rights of whoever asked: what a client may not see is not named. A failure
+leaves sentences without names, never a search without an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from indexer.catalogue.generation import Generation
+from indexer.catalogue.product import take
+from indexer.errors import ElasticsearchUnavailable
+from indexer.telemetry import log
+from reranker.retrieval.node import JSON, Nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What an item is called, and in which language; None where the catalogue does not say."""
+
+    title: str | None
+    language: str | None
+
+
+def read(
+    nodes: Nodes,
+    generation: Generation,
+    target: str,
+    ids: Sequence[str],
+    headers: Mapping[str, str],
+    *,
+    timeout_seconds: float,
+) -> dict[str, Named]:
+    """What is known of `ids`; empty where Elasticsearch does not say it in time."""
+    if not ids:
+        return {}
+    title, language = generation.config.theirs("title"), generation.config.theirs("language")
+    body = {
+        "query": {"ids": {"values": list(ids)}},
+        "size": len(ids),
+        "_source": [title, language],
+        "track_total_hits": False,
+    }
+    try:
+        answer = nodes.ask(
+            "POST",
+            f"/{target}/_search",
+            orjson.dumps(body),
+            {"Content-Type": JSON, "Accept": JSON, **headers},
+            timeout_seconds=timeout_seconds,
+        )
+    except ElasticsearchUnavailable as error:
+        log("titles").warning("titles_not_read", error=type(error).__name__)
+        return {}
+    if answer.status != 200:
+        return {}
+    hits = orjson.loads(answer.body)["hits"]["hits"]
+    return {hit["_id"]: _named(hit.get("_source") or {}, title, language) for hit in hits}
+
+
+def _named(source: dict[str, Any], title: str, language: str) -> Named:
+    found = (take(source, title), take(source, language))
+    return Named(*(value if isinstance(value, str) and value else None for value in found))
