@@ -1,7 +1,8 @@
-"""`hitweave export`: catalogue or journal as a Parquet file, for analysis and training sets."""
+"""`hitweave export`: catalogue, journal or training lists as a Parquet file."""
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -16,36 +17,46 @@ from indexer import connections, settings
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--what",
-    type=click.Choice(["catalogue", "events", "queries"]),
+    type=click.Choice(["catalogue", "events", "queries", "training"]),
     default="catalogue",
     show_default=True,
+    help="Training: lists as a model learns from them, with every signal and label.",
 )
 @click.option("--vectors", is_flag=True, help="With each product's vector.")
 @click.option("--since", help="Events or queries from this ISO time on.")
 @click.option("--until", help="Events or queries up to this ISO time.")
+@click.option(
+    "--schedule",
+    "name",
+    type=click.Choice(["full", "quick"]),
+    default="full",
+    show_default=True,
+    help="Of training lists: which and how many.",
+)
 def command(
-    index: str, out: Path, *, what: str, vectors: bool, since: str | None, until: str | None
+    index: str,
+    out: Path,
+    *,
+    what: str,
+    vectors: bool,
+    since: str | None,
+    until: str | None,
+    name: str,
 ) -> None:
-    """Write the catalogue or the journal of INDEX to the Parquet file OUT.
+    """Write the catalogue, the journal or training lists of INDEX to the Parquet file OUT.
 
     The file is a snapshot and replaces one of that name when it is whole. Users are pseudonyms.
     The last line of stdout is one JSON object.
     """
-    from reranker.evaluation import export
-
-    if what == "catalogue" and (since or until):
-        raise click.UsageError("--since and --until bound events and queries, not the catalogue.")
+    if what in ("catalogue", "training") and (since or until):
+        raise click.UsageError(f"--since and --until bound events and queries, not the {what}.")
     if what != "catalogue" and vectors:
         raise click.UsageError("--vectors goes with the catalogue only.")
-    chosen = settings.load()
     started = time.monotonic()
-    with connections.elasticsearch(chosen) as es:
-        connections.check_elasticsearch(es, chosen)
-        wanted = export.source(es, index, what, vectors=vectors, since=since, until=until)  # type: ignore[arg-type]
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task(what, total=export.count(es, wanted))
-            rows = export.write(es, wanted, out, lambda count: progress.advance(task, count))
+    if what == "training":
+        rows = _training(index, out, name)
+    else:
+        rows = _documents(index, out, {"what": what, "since": since, "until": until}, vectors)
     result = {
         "index": index,
         "what": what,
@@ -55,3 +66,40 @@ def command(
         "seconds": round(time.monotonic() - started, 2),
     }
     click.echo(orjson.dumps(result).decode())
+
+
+def _documents(index: str, out: Path, asked: dict[str, Any], vectors: bool) -> int:
+    """Catalogue or journal, as a snapshot."""
+    from reranker.evaluation import export
+
+    chosen, what = settings.load(), asked["what"]
+    with connections.elasticsearch(chosen) as es:
+        connections.check_elasticsearch(es, chosen)
+        wanted = export.source(es, index, vectors=vectors, **asked)
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(what, total=export.count(es, wanted))
+            return export.write(es, wanted, out, lambda count: progress.advance(task, count))
+
+
+def _training(index: str, out: Path, name: str) -> int:
+    """Lists as `hitweave train` makes them now."""
+    from indexer.catalogue import generation
+    from indexer.errors import AskedWrongly
+    from reranker.learning import job, material, run, schedule, training_set
+    from reranker.learning.bars import bars
+
+    chosen = settings.load()
+    valkey = connections.valkey(chosen)
+    with connections.elasticsearch(chosen) as es, bars() as progress:
+        connections.check_elasticsearch(es, chosen)
+        asked = schedule.read(None, name)
+        read = material.read(es, valkey, generation.resolve(es, index), None)
+        prepared = run.prepare(read, asked, progress)
+        lists = None if prepared is None else run.assembled(read.events, *prepared, asked, progress)
+        if prepared is None or lists is None:
+            raise AskedWrongly(job.TOO_LITTLE)
+        parts = {"train": lists.train, "held_out": lists.held_out, "late": lists.late}
+        note = {"index": index, "schedule": asked.name}
+        queries = list(prepared[1].query_row)
+        return training_set.write(out, parts, queries, read.goods.ids, note)
