@@ -17,6 +17,7 @@ from compose.local.commands import evaluate, models
 from indexer import settings
 from indexer.catalogue import generation
 from indexer.catalogue.generation import Generation
+from reranker import settings as reader_settings
 from reranker.fusion import artifact
 from tests.conftest import Stack
 from tests.flows.commands import config, created, feed, run, sent
@@ -25,6 +26,8 @@ from tests.reranker.artifacts import promote_untrained
 TITLES = ("red desk lamp", "blue desk lamp", "green floor lamp", "red mug", "lamp shade")
 SECONDS_MAX = 60.0
 CLIENTS = 4
+# What a busy machine may be to blame for; a model that comes or goes is not.
+BUSY = ("valkey_unavailable", "deadline")
 
 
 @pytest.fixture
@@ -54,8 +57,9 @@ class Searchers:
                 try:
                     answer = pool.request("POST", self._url, json=body)
                     said = answer.json()
-                    if answer.status != 200 or said["hitweave"]["degraded"]:
-                        self.failed.append((answer.status, said))
+                    degraded = said.get("hitweave", {}).get("degraded")
+                    if answer.status != 200 or degraded not in (None, *BUSY):
+                        self.failed.append((answer.status, degraded, said))
                     self.seen.append(said["hitweave"]["model"])
                 except Exception as error:  # noqa: BLE001 - whatever went wrong, the test tells it
                     self.failed.append(error)
@@ -80,8 +84,10 @@ def wait(holds: Callable[[], bool]) -> None:
 
 
 def serving(valkey: redis.Redis, index: str) -> set[str]:
+    """What the sidecar's processes say that they serve; empty before all have said something."""
     told: Any = valkey.hgetall(f"hw:{index}:serving")
-    return {value.split()[0].decode() for value in told.values()}
+    every = len(told) == reader_settings.load().sidecar_processes
+    return {value.split()[0].decode() for value in told.values()} if every else set()
 
 
 def test_models_come_and_go_without_a_failed_search(
@@ -89,6 +95,7 @@ def test_models_come_and_go_without_a_failed_search(
 ) -> None:
     models_dir, index = settings.load().models_dir, shop.index
     searchers = Searchers(f"{stack.sidecar_url}/{index}/_search")
+    wait(lambda: serving(valkey, index) == {"none"})
     with searchers.at_work():
         for number, version in enumerate(("v1", "v2")):
             promote_untrained(models_dir, shop, version, seed=number)
