@@ -13,7 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from indexer.behaviour.event import BehaviourEvent
-from reranker.learning import auxiliary, baselines, dataset, linear, measure, moments, plan, taste
+from reranker.learning import (
+    auxiliary,
+    baselines,
+    dataset,
+    interpolation,
+    linear,
+    measure,
+    moments,
+    plan,
+    taste,
+)
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.baselines import Baselines
 from reranker.learning.dataset import Assembly, ListSet, World
@@ -127,7 +137,7 @@ def learn(
         about=auxiliary.labels_of(world.goods, schedule.auxiliary),
         equipment=equipment,
     )
-    measured = _fitted(lesson, log, progress)
+    measured, shares = _fitted(lesson, log, progress)
     scores = dict(measure.static_scores(lists.held_out))
     scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
     against = _baselines(lists, schedule, progress)
@@ -136,7 +146,7 @@ def learn(
     return Learned(
         measured=measured,
         measured_table=world.tables[world.table_of_moment[made.at.index(made.cut)]],
-        served=_refitted(measured, lesson, progress),
+        served=_refitted(measured, shares, lesson, progress),
         served_table=served_table,
         trained=trained,
         held_out=lists.held_out,
@@ -229,12 +239,16 @@ def vectors_for(world: World, last: NDArray[np.float32], schedule: Schedule) -> 
     return vectors_of(goods.vectors, np.stack([*taste_of, last]), queries, schedule.text_width)
 
 
-def _fitted(lesson: Lesson, log: dict[str, Any], progress: Progress) -> list[FusionNetwork]:
-    """Members of different seeds, each stopped where its held-out MRR is best."""
+def _fitted(
+    lesson: Lesson, log: dict[str, Any], progress: Progress
+) -> tuple[list[FusionNetwork], list[float]]:
+    """Members of different seeds, each stopped where its held-out MRR is best; and how much of
+    what each one learned beyond the linear ranker is kept.
+    """
     schedule, train = lesson.schedule, lesson.lists.train
     told = progress("training", schedule.members * schedule.epochs * len(train))
     held_out = mrr_of(lesson.lists.held_out, lesson.vectors, lesson.trained)
-    members = []
+    members, shares = [], []
     for number in range(schedule.members):
         seed = schedule.seed + number
         fitted = fit(
@@ -252,13 +266,28 @@ def _fitted(lesson: Lesson, log: dict[str, Any], progress: Progress) -> list[Fus
             part=f"member_{number}",
             equipment=lesson.equipment,
         )
+        share = _kept_share(fitted.network, lesson)
+        interpolation.go_back(fitted.network, lesson.direct, share)
+        shares.append(share)
         log[f"member_{number}"] = {
+            "share_beyond_linear": share,
             "epochs": fitted.epochs,
             "loss": [round(value, 4) for value in fitted.losses],
             "held_out_mrr": [round(value, 4) for value in fitted.held_out],
         }
         members.append(fitted.network)
-    return members
+    return members, shares
+
+
+def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:
+    """The share with the best MRR on the held-out lists."""
+    held_out, weights = lesson.lists.held_out, lesson.trained.weights
+    first = measure.wanted(held_out)
+    begun = interpolation.start_of(network, lesson.direct)
+    start, end = (score([it], held_out, lesson.vectors, weights) for it in (begun, network))
+    return interpolation.best_share(
+        start, end, lambda scores: float((1.0 / measure.ranks(scores, held_out, first)).mean())
+    )
 
 
 def mrr_of(
@@ -275,14 +304,18 @@ def mrr_of(
 
 
 def _refitted(
-    measured: Sequence[FusionNetwork], lesson: Lesson, progress: Progress
+    measured: Sequence[FusionNetwork],
+    shares: Sequence[float],
+    lesson: Lesson,
+    progress: Progress,
 ) -> list[FusionNetwork]:
     """Copies of the measured networks that have also learned the days after the cut.
 
-    What is linear in them is solved anew; the rest goes on at a lower rate.
+    What is linear in them is solved anew; the rest goes on at a lower rate, and goes back as far
+    as when it was measured.
     """
     schedule, lists = lesson.schedule, lesson.lists
-    copies = [_copy(network) for network in measured]
+    copies = [interpolation.copied(network) for network in measured]
     if lists.late is None or schedule.refit_epochs == 0:
         return copies
     every = dataset.joined(lists.train, lists.late)
@@ -291,6 +324,7 @@ def _refitted(
     for number, network in enumerate(copies):
         with torch.no_grad():
             network.direct.weight += torch.from_numpy(moved).to(network.direct.weight.device)
+        begun = interpolation.copied(network)
         fit(
             network,
             every,
@@ -305,10 +339,5 @@ def _refitted(
             part=f"refit_{number}",
             equipment=lesson.equipment,
         )
+        interpolation.go_back_to(network, begun, shares[number])
     return copies
-
-
-def _copy(network: FusionNetwork) -> FusionNetwork:
-    copy = FusionNetwork(network.config)
-    copy.load_state_dict(network.state_dict())
-    return copy

@@ -1,0 +1,58 @@
+"""How much of what a network learned is kept; torch.
+
+Behaviour drifts: what fits the days before the cut best is often not what holds after it. Going
+back part of the way towards the start is the cheapest cure that is known (WiSE-FT: Wortsman et al.
+2022, Robust Fine-Tuning of Zero-Shot Models, arXiv 2109.01903). The start is the linear ranker, so
+the share chosen says how much the network is worth beyond it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from reranker.learning.network import FusionNetwork
+
+SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+Array = NDArray[np.floating]
+
+
+def best_share(start: Array, end: Array, value: Callable[[Array], float]) -> float:
+    """The share of the way from scores `start` to `end` [rows] with the highest `value`.
+
+    Of equal ones the largest.
+    """
+    return max(SHARES, key=lambda share: value(start + share * (end - start)))
+
+
+def start_of(network: FusionNetwork, direct: NDArray[np.float32]) -> FusionNetwork:
+    """A copy that says no more than the linear ranker `direct` [heads, signals]."""
+    copy = copied(network)
+    go_back(copy, direct, 0.0)
+    return copy
+
+
+def go_back(network: FusionNetwork, direct: NDArray[np.float32], share: float) -> None:
+    """Keep `share` of what the outputs have beyond the linear ranker `direct`: exact, in place."""
+    with torch.no_grad():
+        network.heads.weight.mul_(share)
+        network.heads.bias.mul_(share)
+        begun = torch.from_numpy(direct).to(network.direct.weight.device)
+        network.direct.weight.copy_(begun + share * (network.direct.weight - begun))
+
+
+def go_back_to(network: FusionNetwork, start: FusionNetwork, share: float) -> None:
+    """Keep `share` of the way that each weight went from `start`, in place."""
+    with torch.no_grad():
+        begun: dict[str, Tensor] = dict(start.named_parameters())
+        for name, weight in network.named_parameters():
+            weight.copy_(begun[name] + share * (weight - begun[name]))
+
+
+def copied(network: FusionNetwork) -> FusionNetwork:
+    """The same network again."""
+    copy = FusionNetwork(network.config).to(network.direct.weight.device)
+    copy.load_state_dict(network.state_dict())
+    return copy
