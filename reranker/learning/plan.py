@@ -170,7 +170,7 @@ def _late(
     bias: PositionBias,
 ) -> list[Case]:
     """What the refit learns beside the training cases: as dense in time as those."""
-    if schedule.refit_epochs == 0:
+    if not schedule.refit:
         return []
     share = (events[-1].timestamp - cut) / max(span * (1 - WARM_UP_SHARE), 1.0)
     cases = max(round(2 * share * sampling.cases), 1)

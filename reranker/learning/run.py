@@ -311,19 +311,23 @@ def _refitted(
 ) -> list[FusionNetwork]:
     """Copies of the measured networks that have also learned the days after the cut.
 
-    What is linear in them is solved anew; the rest goes on at a lower rate, and goes back as far
-    as when it was measured.
+    What is linear in them is solved anew. The rest goes on only where the schedule says so, at a
+    lower rate, and goes back as far as when it was measured: a second look at the old days makes it
+    hold less on new ones.
     """
     schedule, lists = lesson.schedule, lesson.lists
     copies = [interpolation.copied(network) for network in measured]
-    if lists.late is None or schedule.refit_epochs == 0:
+    if lists.late is None or not schedule.refit:
         return copies
     every = dataset.joined(lists.train, lists.late)
     moved = linear.start(every, dataset.signal_moments(lists.train)) - lesson.direct
-    told = progress("refit", len(copies) * schedule.refit_epochs * len(every))
+    told = progress("refit", len(copies) * max(schedule.refit_epochs, 1) * len(every))
     for number, network in enumerate(copies):
         with torch.no_grad():
             network.direct.weight += torch.from_numpy(moved).to(network.direct.weight.device)
+        if schedule.refit_epochs == 0:
+            told(len(every))
+            continue
         begun = interpolation.copied(network)
         fit(
             network,

@@ -57,7 +57,8 @@ class Schedule(BaseModel):
     # The network starts from a tuned linear ranker: faster or longer it unlearns what holds.
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
-    refit_epochs: int = Field(1, ge=0, description="Epochs over all lists after measuring.")
+    refit: bool = Field(True, description="Learn the held-out days as well after measuring.")
+    refit_epochs: int = Field(0, ge=0, description="Epochs of the network then; 0: its line only.")
     # More threads wait for each other by spinning: on a busy machine that costs more than it gains.
     threads: int = Field(1, ge=1)
     baseline: bool = Field(True, description="Also train LambdaMART on the same signals.")

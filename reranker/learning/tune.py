@@ -92,7 +92,7 @@ def ground(read: Material, schedule: Schedule, progress: Progress = silent) -> G
         return None
     cut = plan.cut_of(read.events, schedule)
     earlier = material.before(read, cut)
-    schedule = schedule.model_copy(update={"refit_epochs": 0})
+    schedule = schedule.model_copy(update={"refit": False})
     prepared = run.prepare(earlier, schedule, progress)
     if prepared is None:
         return None

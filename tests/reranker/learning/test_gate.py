@@ -28,7 +28,7 @@ SMALL = Schedule(
     attention_heads=2,
     taste_width=8,
     text_width=8,
-    refit_epochs=0,
+    refit=False,
     learning_rate=1e-2,
     baseline=False,
 )
