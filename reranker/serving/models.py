@@ -56,16 +56,23 @@ class Models:
         self._tell = tell
         self._serving: dict[str, Loaded] = {}
         self._seen: dict[str, tuple[int, int]] = {}
+        self._changing = threading.Lock()
         self._stop = threading.Event()
 
     def serving(self, index: str, recipe_digest: str) -> Loaded | None:
         """The model of an index, as last loaded, where it was made for vectors of that recipe."""
-        loaded = self._serving.get(index)
-        return loaded if loaded is not None and loaded.recipe_digest == recipe_digest else None
+        return self.found(index, recipe_digest)[0]
 
     def should_serve(self, index: str) -> bool:
         """Whether some model was promoted, loaded or not, fitting or not."""
         return index in self._seen
+
+    def found(self, index: str, recipe_digest: str) -> tuple[Loaded | None, bool]:
+        """Both of the above, of one moment."""
+        with self._changing:
+            loaded, promoted = self._serving.get(index), index in self._seen
+        fits = loaded is not None and loaded.recipe_digest == recipe_digest
+        return loaded if fits else None, promoted
 
     def version(self, index: str) -> str | None:
         """Which model serves an index; None for the prior."""
@@ -89,13 +96,18 @@ class Models:
             try:
                 found = pointer.stat()
             except OSError:
-                self._serving.pop(index, None)
-                self._seen.pop(index, None)
+                with self._changing:
+                    self._seen.pop(index, None)
+                    self._serving.pop(index, None)
                 continue
             stamp = (found.st_mtime_ns, found.st_ino)
             if self._seen.get(index) != stamp:
-                self._seen[index] = stamp
-                self._load(index, pointer)
+                # What served before is right until the load has ended, one way or the other.
+                loaded = self._load(index, pointer)
+                with self._changing:
+                    self._seen[index] = stamp
+                    if loaded is not None:
+                        self._serving[index] = loaded
         if self._tell is not None:
             self._tell({index: self.version(index) or NO_MODEL for index in indices})
 
@@ -107,7 +119,7 @@ class Models:
             found = set()
         return sorted({*found, *self._serving, *self._known_indices()})
 
-    def _load(self, index: str, pointer: Path) -> None:
+    def _load(self, index: str, pointer: Path) -> Loaded | None:
         try:
             version = pointer.read_text("utf-8").strip()
             loaded = _open(self._folder / index / version, version)
@@ -116,10 +128,10 @@ class Models:
             log("models").error(
                 "model_refused", index=index, error=type(error).__name__, reason=str(error)
             )
-            return
-        self._serving[index] = loaded
+            return None
         metrics.MODEL_LOADS.labels("loaded").inc()
         log("models").info("model_serves", index=index, version=version)
+        return loaded
 
     def _run(self) -> None:
         while not self._stop.wait(self._poll_seconds):

@@ -55,7 +55,7 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     """The model's scores, else the prior's."""
     candidates = asked.candidates
     both = baseline.rrf(candidates)
-    loaded = models.serving(asked.index, asked.recipe_digest)
+    loaded, promoted = models.found(asked.index, asked.recipe_digest)
     if asked.who is None:
         return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     try:
@@ -70,7 +70,7 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     table = loaded.item_table if loaded else None
     situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
     inputs = assemble(situation)
-    found = _by_model(models, asked.index, loaded, inputs)
+    found = _by_model(asked.index, loaded, inputs, promoted=promoted)
     scores = found.scores
     return replace(
         found,
@@ -82,10 +82,10 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     )
 
 
-def _by_model(models: Models, index: str, loaded: Loaded | None, inputs: ModelInput) -> Fused:
+def _by_model(index: str, loaded: Loaded | None, inputs: ModelInput, *, promoted: bool) -> Fused:
     """Scores [m] of the inputs' candidates."""
     if loaded is None:
-        why = "model_unavailable" if models.should_serve(index) else None
+        why = "model_unavailable" if promoted else None
         return Fused(baseline.prior(inputs["signals"]), degraded=why, inputs=inputs)
     try:
         scored = loaded.scorer.score(inputs)

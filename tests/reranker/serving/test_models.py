@@ -69,6 +69,24 @@ def test_a_first_model_that_is_broken_is_known_to_be(tmp_path: Path, opened: lis
     assert watched.should_serve("shop")
 
 
+def test_while_the_first_model_is_being_loaded_the_prior_is_no_degradation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, during = Models(tmp_path, poll_seconds=60), []
+
+    def open_(folder: Path, version: str) -> Loaded:
+        during.append(watched.found("shop", "recipe"))
+        return Loaded(version, None, None, "recipe")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(models, "_open", open_)
+    point(tmp_path, "v1")
+    watched.look()
+    assert during == [(None, False)]
+    loaded, promoted = watched.found("shop", "recipe")
+    assert loaded is not None
+    assert promoted
+
+
 def test_rolling_back_to_none_serves_the_prior(tmp_path: Path, opened: list[str]) -> None:
     watched = Models(tmp_path, poll_seconds=60)
     point(tmp_path, "v1")
