@@ -60,7 +60,7 @@ def hitweave(*args: str) -> dict[str, Any]:
     console.print(f"\n[bold]$ hitweave {' '.join(args)}[/bold]")
     program = [sys.executable, "-m", "compose.local.cli", "--home", os.environ["HITWEAVE_HOME"]]
     done = subprocess.run([*program, *args], stdout=subprocess.PIPE, text=True, check=False)
-    console.print(done.stdout, end="", markup=False, highlight=False)
+    console.print(done.stdout, end="", markup=False, highlight=False, soft_wrap=True)
     if done.returncode != 0:
         raise HitweaveError(f"`hitweave {' '.join(args)}` ended with {done.returncode}: see above")
     lines = done.stdout.strip().splitlines()
