@@ -118,8 +118,8 @@ class Fails:
 class OneModel(Models):
     """A registry with one model."""
 
-    def serving(self, index: str, recipe_digest: str) -> Loaded | None:
-        return Loaded("v1", Fails(), None, recipe_digest)  # type: ignore[arg-type]
+    def found(self, index: str, recipe_digest: str) -> tuple[Loaded | None, bool]:
+        return Loaded("v1", Fails(), None, recipe_digest), True  # type: ignore[arg-type]
 
 
 def test_with_all_parts_there_nothing_is_degraded(process: Process, shop: Generation) -> None:
@@ -324,8 +324,8 @@ class Watches(OneModel):
         super().__init__(folder, poll_seconds=60)
         self.seen: list[Any] = []
 
-    def serving(self, index: str, recipe_digest: str) -> Loaded | None:
-        return Loaded("v7", self, None, recipe_digest)  # type: ignore[arg-type]
+    def found(self, index: str, recipe_digest: str) -> tuple[Loaded | None, bool]:
+        return Loaded("v7", self, None, recipe_digest), True  # type: ignore[arg-type]
 
     def score(self, model_input: Any) -> Any:
         self.seen.append(model_input)
