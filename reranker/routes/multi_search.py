@@ -113,8 +113,7 @@ def _answer(one: _One, index: str | None) -> dict[str, Any] | None:
             return None
         return problems.refusal_body(refused)
     except HitweaveError as error:
-        reply = problems.of(error)
-        return orjson.loads(reply.get_data())  # type: ignore[no-any-return]
+        return problems.body_of(error)
 
 
 def _ask(others: Sequence[_One], *, alone: bool) -> Answer:

@@ -24,7 +24,7 @@ _INDEX = r"[^/_][^/]*"
 _READ_ENDPOINTS = (
     "_search|_search/template|_msearch|_msearch/template|_count|_mget|_field_caps|_analyze|_explain"
     "|_validate/query|_termvectors|_mtermvectors|_rank_eval|_terms_enum|_search_shards|_knn_search"
-    "|_render/template|_async_search|_eql/search|_query|_sql"
+    "|_render/template|_async_search|_eql/search|_query|_sql|_cat/count"
 )
 _GET_ENDPOINTS = (
     "_mapping|_mappings|_settings|_alias|_aliases|_stats|_segments|_recovery|_data_stream|_resolve"
@@ -66,9 +66,13 @@ def anything(path: str) -> Response:  # noqa: ARG001 - the raw path is passed on
 
 
 def ask_node(body: bytes | None = None, target: str | None = None) -> Answer:
-    """The node's answer to the request as it came; `body` and `target` in place of its own."""
+    """The node's answer to the request as it came; `body` and `target` in place of its own.
+
+    What is asked with a target of ours is read here, so its answer comes unpacked.
+    """
     own = request.get_data(cache=True) if body is None else body
     left_out = OF_THE_HOP if body is None else OF_THE_HOP | {"content-encoding"}
+    left_out = left_out if target is None else left_out | {"accept-encoding"}
     headers = {n: v for n, v in request.headers.items() if n.lower() not in left_out}
     return process().nodes.ask(
         request.method,

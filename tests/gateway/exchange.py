@@ -73,5 +73,5 @@ class Exchange:
         self._connection.request(method, path, body, dict(headers))
         answer = self._connection.getresponse()
         content = answer.read()
-        found = {name.lower(): value for name, value in answer.getheaders()}
+        found = {name.lower(): str(answer.getheader(name)) for name, _ in answer.getheaders()}
         return Answer(answer.status, found, content)
