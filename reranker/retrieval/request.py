@@ -278,7 +278,7 @@ def _not_ranked(body: Mapping[str, Any]) -> str:
     """Why this body goes through as it is; empty when it can be ranked."""
     unknown = next((name for name in body if name not in RANKED_KEYS), None)
     if unknown is not None:
-        return str(unknown)
+        return str(unknown) or "unnamed_key"
     if None in body.values():
         return "null"
     if not all(isinstance(body.get(name, False), bool) for name in BODY_FLAGS):
@@ -291,6 +291,9 @@ def _not_ranked(body: Mapping[str, Any]) -> str:
         return "result_window"
     if not isinstance(body.get("query", {}), Mapping) or "ext" in body:
         return "query" if "ext" not in body else "ext"
+    knn = clause.clauses(body.get("knn"))
+    if "knn" in body and not (knn and all(isinstance(part, Mapping) for part in knn)):
+        return "knn"
     if "_none_" in clause.clauses(body.get("stored_fields")):
         return "stored_fields"
     return _not_ranked_retriever(body) or _not_ranked_collapse(body)

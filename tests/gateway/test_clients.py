@@ -89,6 +89,19 @@ def test_a_ranked_answer_is_packed_where_that_is_asked_for(gateway: Exchange, sh
     assert len(ids(plain.json())) == 20
 
 
+def test_a_multi_search_of_both_kinds_is_shaped_once(gateway: Exchange, shop: Shop) -> None:
+    asked = [{"index": shop.index}, {"query": RED, "size": 2}, {"index": shop.index}]
+    asked += [{**SORTED, "size": 1}, {"index": shop.index}, {"query": {"match": {"title": {}}}}]
+    path = "/_msearch?filter_path=responses.hits.hits._id,responses.status"
+    sent = {"Content-Type": "application/x-ndjson"}
+    two = "".join(json.dumps(line) + "\n" for line in asked[:4]).encode()
+    found = gateway.ask("POST", path, two, sent).json()["responses"]
+    assert [len(ids(answer)) for answer in found] == [2, 1]
+    assert [set(answer) for answer in found] == [{"hits", "status"}] * 2
+    three = "".join(json.dumps(line) + "\n" for line in asked).encode()
+    assert gateway.ask("POST", path, three, sent).status == 400
+
+
 def test_a_sorted_search_pages_by_search_after(client: Elasticsearch, shop: Shop) -> None:
     pit = client.open_point_in_time(index=shop.index, keep_alive="1m")["id"]
     seen: list[str] = []
