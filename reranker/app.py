@@ -16,6 +16,7 @@ from reranker.routes import (
     events,
     health,
     metrics,
+    multi_search,
     pages,
     passthrough,
     problems,
@@ -54,7 +55,17 @@ def create_app(process: Process | None = None) -> Flask:
     app.config["HITWEAVE_SETTINGS"] = settings
     app.extensions["hitweave"] = Holder(process)
     app.url_map.merge_slashes = False
-    for routes in (health, metrics, search, rerank, embed, events, pages, passthrough):
+    for routes in (
+        health,
+        metrics,
+        search,
+        multi_search,
+        rerank,
+        embed,
+        events,
+        pages,
+        passthrough,
+    ):
         app.register_blueprint(routes.blueprint)
     problems.register(app)
     return app

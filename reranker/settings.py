@@ -29,7 +29,9 @@ class Settings(BaseSettings):
         100, ge=1, le=10_000, description="Vectors each shard looks at for the kNN leg at least."
     )
     page_depth: int = Field(1000, ge=1, description="Ids of one search kept for its later pages.")
-    page_ttl_seconds: int = Field(300, ge=1, description="How long the order of a search is kept.")
+    page_ttl_seconds: int = Field(
+        300, ge=1, description="How long after its last page the order of a search is kept."
+    )
     generation_ttl_seconds: float = Field(
         5.0, ge=0, description="How long an index's configuration is believed."
     )

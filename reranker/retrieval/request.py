@@ -25,16 +25,21 @@ RANKED_KEYS = frozenset(
     }
 )
 FOLDED_NUMBERS = ("from", "size", "terminate_after")
-FOLDED_FLAGS = ("explain", "version", "seq_no_primary_term", "track_scores")
 LEG_PARAMS = (
     *("preference", "routing", "search_type", "request_cache", "allow_no_indices"),
     *("expand_wildcards", "ignore_unavailable", "allow_partial_search_results"),
 )
-ANSWER_PARAMS = (
-    *("pretty", "human", "filter_path", "typed_keys", "rest_total_hits_as_int", "error_trace"),
-    *("pre_filter_shard_size", "batched_reduce_size", "max_concurrent_shard_requests"),
+ANSWER_FLAGS = (
+    *("pretty", "human", "typed_keys", "rest_total_hits_as_int", "error_trace"),
     "ccs_minimize_roundtrips",
 )
+# Numbers that tell the cluster how to work, each with the least that it takes.
+ANSWER_NUMBERS = {
+    "pre_filter_shard_size": 1,
+    "batched_reduce_size": 2,
+    "max_concurrent_shard_requests": 1,
+}
+BODY_FLAGS = ("explain", "version", "seq_no_primary_term", "track_scores")
 
 
 class Headers(Protocol):
@@ -125,10 +130,9 @@ class RankedRequest:
 
 @dataclass(frozen=True, slots=True)
 class PassThrough:
-    """Not ranked, and why. `body` is None where the client's bytes can go on as they are."""
+    """Not ranked, and why."""
 
     reason: str
-    body: Mapping[str, Any] | None = None
 
 
 def parse(
@@ -139,18 +143,19 @@ def parse(
 ) -> RankedRequest | PassThrough:
     """What to do with one search; raises InvalidRequest only for what `ext.hitweave` says."""
     own, ubi, hitweave = strip(body)
-    untouched = None if own is body else own
     options = _options(hitweave, defaults)
     if options.mode == "off":
-        return PassThrough("off", untouched)
+        return PassThrough("off")
     folded = _fold(own, params)
-    reason = folded if isinstance(folded, str) else _not_ranked(folded)
+    reason = (
+        folded if isinstance(folded, str) else _not_ranked(folded) or _inexact_total(folded, params)
+    )
     if reason or isinstance(folded, str):
-        return PassThrough(reason, untouched)
+        return PassThrough(reason)
     query = _scoring_query(folded)
     text = str(ubi.get("user_query") or "").strip() or clause.text_of(query)
     if not text:
-        return PassThrough("no_text", untouched)
+        return PassThrough("no_text")
     filters = tuple(clause.filters_of(query))
     return RankedRequest(
         text=text,
@@ -168,6 +173,15 @@ def parse(
         ),
         typed_keys=params.get("typed_keys") in ("true", ""),
     )
+
+
+def answered_as_asked(name: str, value: str) -> bool:
+    """Whether a parameter only says how to answer, in a way that Elasticsearch takes."""
+    if name in ANSWER_FLAGS:
+        return value in ("true", "false", "")
+    if name in ANSWER_NUMBERS:
+        return value.isdecimal() and int(value) >= ANSWER_NUMBERS[name]
+    return name == "filter_path"
 
 
 def strip(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any], dict[str, Any]]:
@@ -222,11 +236,11 @@ def _fold(body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any] 
     """The body with the URL's parameters in it, which win; or why it cannot be ranked."""
     folded = dict(body)
     for name, value in params.items():
-        if name in LEG_PARAMS or name in ANSWER_PARAMS:
+        if name in LEG_PARAMS or answered_as_asked(name, value):
             continue
         if name in FOLDED_NUMBERS and value.isdecimal():
             folded[name] = int(value)
-        elif name in FOLDED_FLAGS and value in ("true", "false", ""):
+        elif name in BODY_FLAGS and value in ("true", "false", ""):
             folded[name] = value != "false"
         elif name == "track_total_hits" and (value.isdecimal() or value in ("true", "false")):
             folded[name] = int(value) if value.isdecimal() else value == "true"
@@ -264,7 +278,11 @@ def _not_ranked(body: Mapping[str, Any]) -> str:
     """Why this body goes through as it is; empty when it can be ranked."""
     unknown = next((name for name in body if name not in RANKED_KEYS), None)
     if unknown is not None:
-        return str(unknown)
+        return str(unknown) or "unnamed_key"
+    if None in body.values():
+        return "null"
+    if not all(isinstance(body.get(name, False), bool) for name in BODY_FLAGS):
+        return "flag"
     if not _sorted_by_score(body.get("sort")):
         return "sort"
     if not (_count(body.get("from", 0)) and _count(body.get("size", 10))):
@@ -273,9 +291,18 @@ def _not_ranked(body: Mapping[str, Any]) -> str:
         return "result_window"
     if not isinstance(body.get("query", {}), Mapping) or "ext" in body:
         return "query" if "ext" not in body else "ext"
-    if body.get("stored_fields") == "_none_":
+    knn = clause.clauses(body.get("knn"))
+    if "knn" in body and not (knn and all(isinstance(part, Mapping) for part in knn)):
+        return "knn"
+    if "_none_" in clause.clauses(body.get("stored_fields")):
         return "stored_fields"
     return _not_ranked_retriever(body) or _not_ranked_collapse(body)
+
+
+def _inexact_total(body: Mapping[str, Any], params: Mapping[str, str]) -> str:
+    """The old form of the total is a number that must be exact."""
+    as_integer = params.get("rest_total_hits_as_int") in ("true", "")
+    return "total" if as_integer and _whole(body.get("track_total_hits")) else ""
 
 
 def _not_ranked_retriever(body: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ class TooLarge(AskedWrongly):
 
 def body() -> bytes:
     """The request's body, unpacked; raises AskedWrongly where it is not what it says."""
-    data = request.get_data(cache=False)
+    data = request.get_data(cache=True)
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     limit = _bytes_max()
     if encoding == "gzip":

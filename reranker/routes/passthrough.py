@@ -4,6 +4,7 @@ Writes and administration are refused with 403, unless the gateway's setting all
 """
 
 import re
+from urllib.parse import unquote
 
 from flask import Blueprint, Response, current_app, request
 
@@ -18,11 +19,12 @@ blueprint = Blueprint("passthrough", __name__)
 OF_THE_HOP = frozenset(
     {"host", "connection", "keep-alive", "content-length", "transfer-encoding", "te", "upgrade"}
 )
+SLASH_WITHIN = "\N{DIVISION SLASH}"
 _INDEX = r"[^/_][^/]*"
 _READ_ENDPOINTS = (
     "_search|_search/template|_msearch|_msearch/template|_count|_mget|_field_caps|_analyze|_explain"
     "|_validate/query|_termvectors|_mtermvectors|_rank_eval|_terms_enum|_search_shards|_knn_search"
-    "|_render/template|_async_search|_eql/search|_query|_sql"
+    "|_render/template|_async_search|_eql/search|_query|_sql|_cat/count"
 )
 _GET_ENDPOINTS = (
     "_mapping|_mappings|_settings|_alias|_aliases|_stats|_segments|_recovery|_data_stream|_resolve"
@@ -55,7 +57,7 @@ def allowed(method: str, path: str) -> bool:
 @blueprint.route("/<path:path>", methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
 def anything(path: str) -> Response:  # noqa: ARG001 - the raw path is passed on
     """Any route that is not one of ours."""
-    if not allowed(request.method, request.path) and not _writes_allowed():
+    if not allowed(request.method, _as_segments()) and not _writes_allowed():
         return problems.forbidden(
             f"{request.method} {request.path} writes or administers: ask Elasticsearch itself, or "
             "set HITWEAVE_GATEWAY_ALLOW_WRITES=true"
@@ -63,17 +65,33 @@ def anything(path: str) -> Response:  # noqa: ARG001 - the raw path is passed on
     return from_node(ask_node())
 
 
-def ask_node(body: bytes | None = None) -> Answer:
-    """The node's answer to the request as it came; `body` in place of the client's own."""
+def ask_node(body: bytes | None = None, target: str | None = None) -> Answer:
+    """The node's answer to the request as it came; `body` and `target` in place of its own.
+
+    What is asked with a target of ours is read here, so its answer comes unpacked.
+    """
     own = request.get_data(cache=True) if body is None else body
-    headers = {n: v for n, v in request.headers.items() if n.lower() not in OF_THE_HOP}
+    left_out = OF_THE_HOP if body is None else OF_THE_HOP | {"content-encoding"}
+    left_out = left_out if target is None else left_out | {"accept-encoding"}
+    headers = {n: v for n, v in request.headers.items() if n.lower() not in left_out}
     return process().nodes.ask(
         request.method,
-        raw_target(),
+        target or raw_target(),
         own or None,
         headers,
-        repeatable=allowed(request.method, request.path),
+        repeatable=allowed(request.method, _as_segments()),
     )
+
+
+def _as_segments() -> str:
+    """The path as Elasticsearch reads it: split first, then decoded, so that a slash within a
+    name (of date math) splits nothing.
+    """
+    climbs = not {".", ".."}.isdisjoint(request.path.split("/"))
+    if climbs or "//" in request.path:
+        return request.path
+    segments = raw_target().partition("?")[0].split("/")
+    return "/".join(unquote(segment).replace("/", SLASH_WITHIN) for segment in segments)
 
 
 def raw_target() -> str:

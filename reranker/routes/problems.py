@@ -25,8 +25,12 @@ def register(app: Flask) -> None:
 
 def problem(status: int, kind: str, reason: str, **extra: Any) -> Response:
     """An error as Elasticsearch would write it."""
+    return json_reply(_body(status, kind, reason, **extra), status)
+
+
+def _body(status: int, kind: str, reason: str, **extra: Any) -> dict[str, Any]:
     cause = {"type": kind, "reason": reason, **extra}
-    return json_reply({"error": {"root_cause": [cause], **cause}, "status": status}, status)
+    return {"error": {"root_cause": [cause], **cause}, "status": status}
 
 
 def forbidden(reason: str) -> Response:
@@ -40,12 +44,18 @@ def _refused(error: Refused) -> Response:
 
 def of(error: HitweaveError) -> Response:
     """The answer to one of our own errors."""
+    body = body_of(error)
+    return json_reply(body, body["status"])
+
+
+def body_of(error: HitweaveError) -> dict[str, Any]:
+    """One of our own errors as a body, or as one entry of a multi-search."""
     if isinstance(error, AskedWrongly):
-        return problem(400, "illegal_argument_exception", error.message)
+        return _body(400, "illegal_argument_exception", error.message)
     if isinstance(error, CouldNotReach):
-        return problem(503, "no_node_available_exception", error.message)
+        return _body(503, "no_node_available_exception", error.message)
     log("problems").error("answered_wrongly", error=type(error).__name__, reason=error.message)
-    return problem(500, "hitweave_exception", error.message)
+    return _body(500, "hitweave_exception", error.message)
 
 
 def _http(error: HTTPException) -> Response:

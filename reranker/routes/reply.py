@@ -1,5 +1,6 @@
 """How answers leave the sidecar: Elasticsearch's headers, content types and options."""
 
+import gzip
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from reranker.routes import filter_path
 
 PRODUCT = {"X-Elastic-Product": "Elasticsearch"}
 VENDOR_JSON = "application/vnd.elasticsearch+json"
+PACKED_FROM_BYTES = 1400  # what fits into one packet gains nothing
 # Headers of the connection to the node, not of the answer; the length is set anew.
 OF_THE_CONNECTION = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
@@ -25,10 +27,11 @@ def json_reply(body: Any, status: int = 200) -> Response:
         body = filter_path.apply(body, args["filter_path"])
     if "pretty" in args and args["pretty"] != "false":
         options |= orjson.OPT_INDENT_2
+    text, packed = _packed(orjson.dumps(body, option=options))
     return Response(
-        orjson.dumps(body, option=options),
+        text,
         status,
-        headers={**PRODUCT, **_echoed()},
+        headers={**PRODUCT, **packed, **_echoed()},
         content_type=content_type(request.headers.get("Accept", "")),
     )
 
@@ -45,13 +48,22 @@ def from_node(answer: Answer) -> Response:
     """What the node answered, unchanged."""
     headers = {n: v for n, v in answer.headers.items() if n not in OF_THE_CONNECTION}
     headers.setdefault("x-elastic-product", "Elasticsearch")
-    return Response(answer.body, answer.status, headers={**headers, **_echoed()})
+    if "x-opaque-id" not in headers:
+        headers |= _echoed()
+    return Response(answer.body, answer.status, headers=headers)
 
 
 def forwarded_headers(headers: Headers) -> dict[str, str]:
     """What of a client's headers goes on to the node with requests of ours."""
     names = ("Authorization", "X-Opaque-Id", "traceparent", "es-security-runas-user")
     return {name: value for name in names if (value := headers.get(name)) is not None}
+
+
+def _packed(text: bytes) -> tuple[bytes, dict[str, str]]:
+    """The text packed where the client asks for that and it pays, and the header that says so."""
+    if len(text) < PACKED_FROM_BYTES or not request.accept_encodings["gzip"]:
+        return text, {}
+    return gzip.compress(text, compresslevel=1), {"Content-Encoding": "gzip"}
 
 
 def _echoed() -> dict[str, str]:

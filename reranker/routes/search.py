@@ -1,22 +1,22 @@
-"""`_search` and `_msearch`: ranked where it is a text search, passed through where it is not."""
+"""`_search`: ranked where it is a text search, passed through where it is not.
+
+What Elasticsearch refuses of a ranked search, it is asked for once more in the client's own words,
+so that its error speaks of what the client wrote.
+"""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from flask import Blueprint, Response, request
 
 from indexer.catalogue.generation import Generation
-from indexer.errors import HitweaveError
 from reranker import answer, response
 from reranker.retrieval.fetch import Refused
-from reranker.retrieval.node import JSON
-from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, parse, strip
-from reranker.routes import problems
+from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, parse
 from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node
 from reranker.routes.reply import forwarded_headers, from_node, json_reply
+from reranker.routes.sent import Sent, search_body, speaks_json, without_ours
 from reranker.serving import metrics
 from reranker.serving.call import Call, new_query_id, pseudonym_of
 from reranker.serving.deadline import Deadline
@@ -24,47 +24,35 @@ from reranker.serving.deadline import Deadline
 blueprint = Blueprint("search", __name__)
 
 
+# Refusals of our own requests that the node is asked for in its own words.
+JUDGED_BY_NODE = (400, 404)
+
+
 @blueprint.route("/<index>/_search", methods=["GET", "POST"])
 def search(index: str) -> Response:
     """One search."""
     started = time.perf_counter()
-    body = _body()
-    if body is None:
-        return _passed_through(PassThrough("not_json"))
+    sent = search_body()
+    if sent.body is None:
+        return _passed_through("not_json", sent)
     generation = process().generations.find(index)
-    if generation is None:
-        own, _, _ = strip(body)
-        return _passed_through(PassThrough("foreign_index", None if own is body else own))
-    asked = parse(body, request.args.to_dict(), request.headers, defaults(generation))
+    if generation is None or not speaks_json():
+        return _passed_through("media_type" if generation else "foreign_index", sent)
+    asked = parse(sent.body, request.args.to_dict(), request.headers, defaults(generation))
     if isinstance(asked, PassThrough):
-        return _passed_through(asked)
-    return json_reply(_in_old_form(ranked(asked, index, generation, started)))
+        return _passed_through(asked.reason, sent)
+    try:
+        return json_reply(in_old_form(ranked(asked, index, generation, started)))
+    except Refused as refused:
+        if refused.answer.status not in JUDGED_BY_NODE:
+            raise
+        return _passed_through("refused", sent)
 
 
 @blueprint.route("/_search", methods=["GET", "POST"])
 def search_everywhere() -> Response:
     """A search over all indices, a PIT or a scroll: never ranked, only freed of our `ext`."""
-    body = _body()
-    own = None if body is None else strip(body)[0]
-    return _passed_through(PassThrough("no_index", None if own is body else own))
-
-
-@blueprint.route("/_msearch", methods=["GET", "POST"])
-@blueprint.route("/<index>/_msearch", methods=["GET", "POST"])
-def multi_search(index: str | None = None) -> Response:
-    """Several searches, each ranked or passed through by itself, answered in their order."""
-    started = time.perf_counter()
-    lines = [line for line in request.get_data().split(b"\n") if line.strip()]
-    if not lines or len(lines) % 2:
-        return from_node(ask_node())
-    try:
-        read = [orjson.loads(line) for line in lines]
-    except orjson.JSONDecodeError:
-        return from_node(ask_node())
-    pairs = zip(read[::2], read[1::2], strict=True)
-    responses = [_one_of_many(header, body, index) for header, body in pairs]
-    took = round((time.perf_counter() - started) * 1000)
-    return json_reply({"took": took, "responses": responses})
+    return _passed_through("no_index", search_body())
 
 
 def ranked(
@@ -114,75 +102,13 @@ def defaults(generation: Generation) -> Defaults:
     )
 
 
-def _one_of_many(header: Mapping[str, Any], body: Any, index: str | None) -> dict[str, Any]:
-    started = time.perf_counter()
-    name = header.get("index") or index
-    name = name[0] if isinstance(name, list) and len(name) == 1 else name
-    try:
-        if not isinstance(body, dict):
-            return _single_search(header, body, index)
-        generation = process().generations.find(name) if isinstance(name, str) else None
-        if generation is None:
-            return _single_search(header, strip(body)[0], index)
-        params = {k: _param(v) for k, v in header.items() if k != "index"}
-        if "typed_keys" in request.args:
-            params["typed_keys"] = request.args["typed_keys"]
-        asked = parse(body, params, request.headers, defaults(generation))
-        if isinstance(asked, PassThrough):
-            return _single_search(header, strip(body)[0], index)
-        return _in_old_form(ranked(asked, str(name), generation, started)) | {"status": 200}
-    except Refused as refused:
-        return problems.refusal_body(refused)
-    except HitweaveError as error:
-        reply = problems.of(error)
-        return orjson.loads(reply.get_data())  # type: ignore[no-any-return]
-
-
-def _single_search(header: Mapping[str, Any], body: Any, index: str | None) -> dict[str, Any]:
-    """One search of many, passed through."""
-    path = f"/{index}/_msearch" if index else "/_msearch"
-    query = request.query_string.decode("latin-1")
-    found = process().nodes.ask(
-        "POST",
-        f"{path}?{query}" if query else path,
-        orjson.dumps(header) + b"\n" + orjson.dumps(body) + b"\n",
-        {
-            "Content-Type": "application/x-ndjson",
-            "Accept": JSON,
-            **forwarded_headers(request.headers),
-        },
-    )
-    if found.status != 200:
-        raise Refused(found)
-    metrics.PASSED_THROUGH.labels("multi_search").inc()
-    first: dict[str, Any] = orjson.loads(found.body)["responses"][0]
-    return first
-
-
-def _param(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _body() -> dict[str, Any] | None:
-    """The JSON object that was sent, {} for none; None for what only Elasticsearch can judge."""
-    data = request.get_data(cache=True) or request.args.get("source", "").encode()
-    if not data.strip():
-        return {}
-    try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _passed_through(passed: PassThrough) -> Response:
-    metrics.PASSED_THROUGH.labels(passed.reason).inc()
-    return from_node(ask_node(None if passed.body is None else orjson.dumps(passed.body)))
-
-
-def _in_old_form(body: dict[str, Any]) -> dict[str, Any]:
+def in_old_form(body: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its total as a number, where that is asked for."""
     if request.args.get("rest_total_hits_as_int") in ("true", ""):
         return response.total_as_integer(body)
     return body
+
+
+def _passed_through(reason: str, sent: Sent) -> Response:
+    metrics.PASSED_THROUGH.labels(reason).inc()
+    return from_node(ask_node(without_ours(sent)))

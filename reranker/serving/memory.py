@@ -58,9 +58,9 @@ class Memory:
             except (RedisError, OSError) as error:
                 raise self._failed(error) from error
 
-    def get(self, key: str) -> bytes | None:
-        """One value by its whole key."""
-        return cast("bytes | None", self._command("GET", key))
+    def get_and_keep(self, key: str, *, ttl_seconds: int) -> bytes | None:
+        """One value by its whole key, kept for `ttl_seconds` from now."""
+        return cast("bytes | None", self._command("GETEX", key, "EX", str(ttl_seconds)))
 
     def put_first(self, key: str, value: bytes, *, ttl_seconds: int) -> bool:
         """Set a value unless there is one; whether it was set."""

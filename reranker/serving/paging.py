@@ -94,6 +94,7 @@ def _hits(
 ) -> tuple[list[Mapping[str, Any]], list[float]]:
     """The page's hits; documents deleted since are left out."""
     if not ids:
+        _shown_as_asked(process, call)
         return [], []
     if not bodies.needs_documents(call.request):
         concrete = call.generation.concrete
@@ -102,6 +103,12 @@ def _hits(
     found = {hit["_id"]: hit for hit in _search(process, call, body)["hits"]["hits"]}
     shown = [(found[name], score) for name, score in zip(ids, scores, strict=True) if name in found]
     return [hit for hit, _ in shown], [score for _, score in shown]
+
+
+def _shown_as_asked(process: Process, call: Call) -> None:
+    """Have Elasticsearch judge how hits shall be shown where there are none to show."""
+    if any(name in call.request.body for name in bodies.PAGE_KEYS):
+        _search(process, call, bodies.page(call.request, [], call.generation.config.search_fields))
 
 
 def _beyond(process: Process, call: Call, key: str, pin: Pin, size: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 A pin is one value in Valkey under a digest of everything that decides the order: the request
 without its page, the shopper, the credentials and the query id. What is pinned also fixes the
-total and the facets.
+total and the facets. Each page that is read keeps it anew.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ class Pins:
     def read(self, key: str) -> Pin | None:
         """The pin under `key`, None when there is none or it cannot be read."""
         try:
-            blob = self._memory.get(key)
+            blob = self._memory.get_and_keep(key, ttl_seconds=self._ttl_seconds)
         except ValkeyUnavailable:
             return None
         return None if blob is None else decode(blob)
@@ -71,7 +71,7 @@ class Pins:
     def read_further(self, key: str, pin: Pin) -> list[str] | None:
         """Ids behind those of `pin`, as fixed before; None when they are not."""
         try:
-            blob = self._memory.get(_further(key, pin))
+            blob = self._memory.get_and_keep(_further(key, pin), ttl_seconds=self._ttl_seconds)
         except ValkeyUnavailable:
             return None
         return None if blob is None else orjson.loads(blob)

@@ -27,6 +27,7 @@ READS = [
     ("DELETE", "/_search/scroll"),
     ("DELETE", "/_pit"),
     ("POST", "/shop/_search/template"),
+    ("POST", "/_cat/count/shop"),
     ("GET", "/_alias"),
     ("GET", "/_nodes/stats"),
 ]
@@ -49,6 +50,7 @@ WRITES = [
     ("POST", "/shop/_refresh"),
     ("DELETE", "/_all"),
     ("POST", "/shop/_search/../_doc"),
+    ("POST", "/_cat/indices"),
     ("POST", "/_security/user/me"),
     ("POST", "/_snapshot/a/b"),
 ]

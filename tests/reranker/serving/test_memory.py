@@ -37,6 +37,14 @@ def test_values_and_gaps_come_in_the_order_asked_for(
     assert read(memory, index, "a", "b") == ([b"1", None], [None, b"2"])
 
 
+def test_what_is_read_again_is_kept_anew(memory: Memory, valkey: redis.Redis, index: str) -> None:
+    key = f"hw:{index}:page"
+    valkey.set(key, b"order", ex=50)
+    assert memory.get_and_keep(key, ttl_seconds=500) == b"order"
+    assert valkey.ttl(key) > 400
+    assert memory.get_and_keep(f"{key}:absent", ttl_seconds=500) is None
+
+
 def test_a_new_card_is_seen_once_the_revision_says_so(
     memory: Memory, valkey: redis.Redis, index: str
 ) -> None:
