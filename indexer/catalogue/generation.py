@@ -121,6 +121,7 @@ def create_generation(
     aliases: dict[str, Any] | None = None,
 ) -> Generation:
     """A new concrete index, empty."""
+    config = config.with_search_fields()
     recipe = open_encoder(config.encoder, dims=config.dims).recipe
     try:
         es.indices.create(

@@ -24,6 +24,7 @@ Mode = Literal["fused", "rrf", "bm25", "knn", "off"]
 VECTOR_DIMS_MAX = 4096
 KEYWORD_CHARS_MAX = 1024
 GC_DELETES = "1h"
+SEARCH_FIELDS = ("title^3", "description", "brand.text")
 INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,199}")
 BILINGUAL = {
     "tokenizer": "standard",
@@ -42,7 +43,7 @@ class IndexConfig(BaseModel):
     vector_field: str = Field("embedding", min_length=1)
     vector_index: VectorIndex = "int8_hnsw"
     fields: dict[str, str] = Field(default_factory=dict)
-    search_fields: tuple[str, ...] = ("title^3", "description", "brand.text")
+    search_fields: tuple[str, ...] = SEARCH_FIELDS
     default_mode: Mode = "fused"
     similarity_floor: float = Field(0.35, ge=-1, le=1)
     application: tuple[str, ...] = ()
@@ -62,6 +63,16 @@ class IndexConfig(BaseModel):
     def theirs(self, ours: str) -> str:
         """The name in the document of one of our fields."""
         return self.fields.get(ours, ours)
+
+    def with_search_fields(self) -> "IndexConfig":
+        """The same; where it does not say what to search, our choice under the user's names."""
+        if "search_fields" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"search_fields": tuple(map(self._renamed, SEARCH_FIELDS))})
+
+    def _renamed(self, searched: str) -> str:
+        ours = re.split(r"[.^]", searched, maxsplit=1)[0]
+        return self.theirs(ours) + searched.removeprefix(ours)
 
 
 def read_config(path: Path | None, index: str) -> IndexConfig:

@@ -65,6 +65,18 @@ def test_a_configuration_may_say_nothing(tmp_path: Path) -> None:
     assert read_config(None, "shop").application == ("shop",)
 
 
+def test_what_is_searched_carries_the_names_of_the_user() -> None:
+    config = IndexConfig(fields={"title": "name", "brand": "maker.name"}).with_search_fields()
+    assert config.search_fields == ("name^3", "description", "maker.name.text")
+    properties = mapping_body(config, RECIPE)["properties"]
+    assert properties["maker"]["properties"]["name"]["fields"]["text"]["type"] == "text"
+
+
+def test_what_the_user_said_to_search_stays() -> None:
+    config = IndexConfig(fields={"title": "name"}, search_fields=("label",)).with_search_fields()
+    assert config.search_fields == ("label",)
+
+
 @pytest.mark.parametrize("name", ["Shop", "_shop", "a*", "a,b", "", "shop-write", "shop-000001"])
 def test_names_that_elasticsearch_or_our_aliases_cannot_take_are_refused(name: str) -> None:
     with pytest.raises(InvalidConfig):
