@@ -20,6 +20,7 @@ from reranker.routes import (
     pages,
     passthrough,
     problems,
+    recommend,
     rerank,
     search,
 )
@@ -61,6 +62,7 @@ def create_app(process: Process | None = None) -> Flask:
         search,
         multi_search,
         rerank,
+        recommend,
         embed,
         events,
         pages,

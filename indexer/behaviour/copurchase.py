@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from indexer.behaviour.identity import hashes
+from indexer.identity import hashes
 
 PARTNERS_MAX = 128
 BASKET_ITEMS_MAX = 128

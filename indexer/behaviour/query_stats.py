@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour.identity import hash64
 from indexer.behaviour.popularity import DAY_SECONDS, IMPRESSION, KIND_OF_ACTION, KINDS
+from indexer.identity import hash64
 
 ITEMS_MAX = 300
 HALF_LIFE_DAYS = 60.0

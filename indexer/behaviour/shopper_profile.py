@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour.identity import hash64
 from indexer.behaviour.popularity import CART, DAY_SECONDS, KIND_OF_ACTION, KINDS, PURCHASE, VIEW
+from indexer.identity import hash64
 
 ITEMS_MAX = 1000
 VERSION = 1

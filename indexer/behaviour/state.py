@@ -9,10 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, watermark
+from indexer.behaviour import (
+    copurchase,
+    popularity,
+    query_stats,
+    shopper_profile,
+    trending,
+    watermark,
+)
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.identity import hash64
 from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, VIEW
+from indexer.identity import hash64
 
 WATERMARK = "watermark"
 # A basket is only needed while it may still grow.
@@ -61,7 +68,7 @@ def keys_for(events: Sequence[BehaviourEvent], baskets: Values | None = None) ->
     keys = [WATERMARK, *basket_keys(events)]
     for event in events:
         if event.action in KIND_OF_ACTION:
-            keys.append(popularity_key(event.item_id))
+            keys += [popularity_key(event.item_id), trending.BOARD]
         if event.user is not None and shopper_profile.handles(event.action):
             keys.append(shopper_key(event.user))
         if event.query_key and event.action in KIND_OF_ACTION:
@@ -107,7 +114,9 @@ def _fold_popularity(
         buyer=np.array([_buyer(e) for e in events], dtype=np.int64),
     )
     new = popularity.fold([values.get(key) for key in rows], columns)
-    return dict(zip(rows, new, strict=True))
+    found = dict(zip(rows, new, strict=True))
+    board = {key.removeprefix("pop:"): record for key, record in found.items()}
+    return {**found, trending.BOARD: trending.fold(values.get(trending.BOARD), board)}
 
 
 def _buyer(event: BehaviourEvent) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import card
 from indexer.catalogue.product import Product
+from indexer.identity import hash64
 
 MOMENT_BYTES = 8
 PAGE = 1000
@@ -34,6 +35,11 @@ return redis.call('DEL', KEYS[1])
 def key(index: str, item_id: str, *, staged: bool = False) -> str:
     """Where the card of an item lies; staged cards are those of a generation not served yet."""
     return f"hw:{index}:{'next-card' if staged else 'card'}:{item_id}"
+
+
+def name_key(index: str, item: int) -> str:
+    """Where the id behind an item's hash lies: behaviour names items by hash alone."""
+    return f"hw:{index}:name:{item:016x}"
 
 
 def revision_key(index: str) -> str:
@@ -71,6 +77,7 @@ def put(
         for item_id, (version, record) in cards.items():
             place = key(index, item_id, staged=staged)
             script([place], [version / 1000, record], client=pipe)
+        pipe.mset({name_key(index, hash64(item_id)): item_id for item_id in cards})
         if not staged:
             pipe.incr(revision_key(index))
         pipe.execute()
@@ -104,9 +111,11 @@ def adopt(valkey: redis.Redis, index: str) -> int:
 
 
 def discard(valkey: redis.Redis, index: str, *, staged: bool) -> None:
-    """Remove all staged cards, or all served ones."""
-    for names in _pages(valkey, key(index, "", staged=staged).encode()):
-        valkey.unlink(*names)
+    """Remove all staged cards, or all served ones with the names behind their hashes."""
+    prefixes = [key(index, "", staged=staged)] + ([] if staged else [f"hw:{index}:name:"])
+    for prefix in prefixes:
+        for names in _pages(valkey, prefix.encode()):
+            valkey.unlink(*names)
 
 
 def versions(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[int | None]:

@@ -15,6 +15,14 @@ from reranker.fusion.artifact import Manifest
 CURRENT, PROMOTIONS = "current", "promotions"
 
 
+def for_recommendations(index: str) -> str:
+    """The name that the models of an index's recommendations are kept under.
+
+    They are the same network, fitted to lists without a query. No index can be called like that.
+    """
+    return f"{index}@recommend"
+
+
 class Registry:
     """The artifacts of one index."""
 

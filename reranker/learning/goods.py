@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 from numpy.typing import NDArray
 
-from indexer.behaviour import identity
+from indexer import identity
 from indexer.catalogue import card, card_store
 from indexer.catalogue.generation import Generation
 

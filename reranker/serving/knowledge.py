@@ -23,6 +23,7 @@ from indexer.behaviour import (
     watermark,
 )
 from indexer.behaviour.query_stats import QueryStats
+from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
@@ -46,7 +47,7 @@ class Asked:
     """A list to score: for which words, whom and which index.
 
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
-    index's vectors.
+    index's vectors; `model` names whose model scores, None: that of the index's searches.
     """
 
     index: str
@@ -58,6 +59,7 @@ class Asked:
     who: Known | None
     dims: int
     context: Mapping[str, Any]
+    model: str | None = None
 
 
 def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Reading:
@@ -114,7 +116,11 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
 
 
 def _past(memory: Memory, index: str, shopper_blob: bytes, dims: int, now: float) -> Past:
-    shopper = shopper_profile.decode(shopper_blob)
+    return past_of(memory, index, shopper_profile.decode(shopper_blob), dims, now)
+
+
+def past_of(memory: Memory, index: str, shopper: ShopperProfile, dims: int, now: float) -> Past:
+    """A profile with its latest items' cards and partners; raises ValkeyUnavailable."""
     ids = shopper.ids(min(len(shopper), HISTORY_MAX))
     cards, rows = memory.history(index, ids)
     return Past(

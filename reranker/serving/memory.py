@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
+import numpy as np
 import redis
+from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from indexer.errors import ValkeyUnavailable
@@ -38,7 +40,7 @@ class Memory:
         self._lines = Lines(client)
         self._clock = clock
         self._rests_until = 0.0
-        self._kept = {kind: _Kept(kind, entries_max) for kind in ("card", "pop", "co")}
+        self._kept = {kind: _Kept(kind, entries_max) for kind in ("card", "pop", "co", "name")}
 
     def ask(self, index: str, suffixes: Sequence[str]) -> "Reading":
         """Send for values and the index's revisions; `Reading.finish` waits for them."""
@@ -87,6 +89,12 @@ class Memory:
         self._complete(index, cards, partners)
         return cards.values, partners.values
 
+    def names(self, index: str, items: NDArray[np.uint64]) -> list[str | None]:
+        """The id behind each hash [n], None for one that the catalogue does not have."""
+        names = self._kept["name"].look_up(index, [f"{item:016x}" for item in items.tolist()])
+        self._complete(index, names)
+        return [None if name is None else name.decode() for name in names.values]
+
     def _complete(self, index: str, *looked_up: "_LookUp") -> None:
         missing = [suffix for part in looked_up for suffix in part.missing()]
         if missing:
@@ -97,6 +105,7 @@ class Memory:
     def revised(self, index: str, behaviour: bytes | None, cards: bytes | None) -> None:
         """Drop what was kept under other revisions of this index."""
         self._kept["card"].revise(index, cards)
+        self._kept["name"].revise(index, cards)
         self._kept["pop"].revise(index, behaviour)
         self._kept["co"].revise(index, behaviour)
 

@@ -55,7 +55,7 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     """The model's scores, else the prior's."""
     candidates = asked.candidates
     both = baseline.rrf(candidates)
-    loaded, promoted = models.found(asked.index, asked.recipe_digest)
+    loaded, promoted = models.found(asked.model or asked.index, asked.recipe_digest)
     if asked.who is None:
         return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     try:

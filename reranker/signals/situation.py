@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour import identity, query_stats, shopper_profile
+from indexer import identity
+from indexer.behaviour import query_stats, shopper_profile
 from indexer.behaviour.popularity import PURCHASE, Popularity
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from indexer.behaviour import identity
+from indexer import identity
 from indexer.catalogue.generation import Generation
 from reranker.fusion import artifact
 from reranker.fusion.artifact import Manifest, Parts

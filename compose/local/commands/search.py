@@ -49,6 +49,11 @@ def body(
 
 
 def ask(index: str, sent: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar's answer to a search."""
+    return post(f"/{quote(index)}/_search", sent)
+
+
+def post(route: str, sent: dict[str, Any]) -> dict[str, Any]:
     """The sidecar's answer; raises SidecarUnavailable, or AskedWrongly with what it said."""
     url = settings.load().sidecar_url
     parts = urlsplit(url)
@@ -57,7 +62,7 @@ def ask(index: str, sent: dict[str, Any]) -> dict[str, Any]:
     )
     headers = {"Content-Type": "application/json"}
     try:
-        connection.request("POST", f"/{quote(index)}/_search", orjson.dumps(sent), headers)
+        connection.request("POST", route, orjson.dumps(sent), headers)
         received = connection.getresponse()
         answer: dict[str, Any] = orjson.loads(received.read())
     except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, state, watermark
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.identity import hash64
+from indexer.identity import hash64
 
 DAY = 86_400.0
 START = 1_300_000_000.0

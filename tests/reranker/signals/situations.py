@@ -7,8 +7,8 @@ import numpy as np
 
 from indexer.behaviour import copurchase, popularity, shopper_profile, state
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.identity import hashes
 from indexer.catalogue import card
+from indexer.identity import hashes
 from reranker.retrieval.candidates import Candidates
 from reranker.signals.item_table import ItemTable
 from reranker.signals.situation import Situation

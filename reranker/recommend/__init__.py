@@ -1,0 +1,1 @@
+"""Where recommendations come from: candidate sources that serving and training share. Pure."""

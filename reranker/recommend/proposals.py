@@ -1,0 +1,61 @@
+"""The sources' lists as one list of candidates, before anything is learned. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.recommend.sources import Ranked
+from reranker.retrieval.candidates import Candidates
+
+# Which source is believed how far before a model is; reciprocal ranks of each are added up.
+SHARES: Mapping[str, float] = {
+    "own": 1.0,
+    "bought_together": 1.0,
+    "collaborative": 0.7,
+    "content": 0.3,
+    "trending": 0.4,
+}
+RANK_CONSTANT = 20.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposals:
+    """Proposed items, best first by all sources; `source` is the one that put each highest.
+
+    `scores` [n] lie between 0 and 1.
+    """
+
+    ids: Sequence[str]
+    scores: NDArray[np.float32]
+    source: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def candidates(self) -> Candidates:
+        """As the model takes them: the place among the proposals stands where a search has that
+        of its vector leg; no keyword is matched.
+        """
+        nothing = np.full(len(self.ids), np.nan, dtype=np.float32)
+        places = np.arange(1, len(self.ids) + 1, dtype=np.float32)
+        return Candidates(list(self.ids), nothing, nothing.copy(), self.scores, places)
+
+
+def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str] = ()) -> Proposals:
+    """The best `window` items of all sources by weighted reciprocal rank, none of `without`."""
+    scores: dict[str, float] = {}
+    source: dict[str, tuple[float, str]] = {}
+    for name, found in lists.items():
+        for place, item_id in enumerate((i for i in found.ids if i not in without), 1):
+            part = SHARES[name] / (RANK_CONSTANT + place)
+            scores[item_id] = scores.get(item_id, 0.0) + part
+            source[item_id] = max(source.get(item_id, (0.0, "")), (part, name))
+    best = sorted(scores, key=lambda item_id: -scores[item_id])[:window]
+    most = sum(SHARES.values()) / (RANK_CONSTANT + 1)
+    return Proposals(
+        ids=best,
+        scores=np.array([scores[item_id] / most for item_id in best], dtype=np.float32),
+        source=[source[item_id][1] for item_id in best],
+    )

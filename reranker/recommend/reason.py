@@ -1,0 +1,97 @@
+"""Why an item is recommended: which of the shopper's deeds or what of the shop it rests on. Pure.
+
+Keys are those of `reranker.serving.sentences`, so a recommendation says what a search would say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer import identity
+from indexer.behaviour.popularity import CART, PURCHASE, VIEW
+from reranker.signals.past import Past, within
+
+Kind = str
+WEIGHTIEST: tuple[tuple[int, Kind], ...] = (
+    (PURCHASE, "purchase"),
+    (CART, "cart"),
+    (VIEW, "view"),
+)
+OWN = {"purchase": "bought_before", "cart": "in_cart", "view": "looked_before"}
+OF_VECTOR = {"content": "like", "collaborative": "because"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The sentence's key, and the item of the shopper's that it names."""
+
+    key: str
+    item_id: str | None = None
+
+
+POPULAR = Ground("popular")
+
+
+@dataclass(frozen=True, eq=False)
+class Grounds:
+    """What reasons of one list rest on: the shopper's items [h] and their vectors by source.
+
+    `vectors` has, by source, those of the history [h, dims] and of the shown items [n, dims].
+    """
+
+    past: Past
+    vectors: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+    def of(self, source: str, row: int, item_id: str) -> Ground:
+        """Why the item at `row` of the shown ones is there, which `source` put highest."""
+        if source == "own":
+            kind = self._kind_of(item_id)
+            return Ground(OWN[kind]) if kind else POPULAR
+        if source == "bought_together":
+            return self._partner(item_id)
+        if source in self.vectors:
+            return self._neighbour(source, row, item_id)
+        return POPULAR
+
+    def _partner(self, item_id: str) -> Ground:
+        items, rows, of = self.past.partner_rows
+        place, _ = within(items, identity.hashes([item_id]))
+        if not len(place):
+            return POPULAR
+        weights = rows["purchase"][place] * self.past.recency[of[place]]
+        bought = bool(weights.max() > 0)
+        best = int(of[place[int(np.argmax(weights if bought else rows["view"][place]))]])
+        kind = self._kind(best)
+        if not bought or kind is None:
+            return Ground("viewed_with", self._ids[best])
+        return Ground(f"bought_with_{kind}", self._ids[best])
+
+    def _neighbour(self, source: str, row: int, item_id: str) -> Ground:
+        history, shown = self.vectors[source]
+        alike = history @ shown[row]
+        for best in np.argsort(-alike, kind="stable").tolist():
+            kind = self._kind(best)
+            if kind is not None and self._ids[best] != item_id and alike[best] > 0:
+                return Ground(f"{OF_VECTOR[source]}_{kind}", self._ids[best])
+        return POPULAR
+
+    @property
+    def _ids(self) -> Sequence[str]:
+        return self.past.shopper.ids(len(self.past.history))
+
+    def _kind(self, place: int) -> Kind | None:
+        return kind_of(self.past.history["count"][place])
+
+    def _kind_of(self, item_id: str) -> Kind | None:
+        found, order = self.past.by_item
+        at = int(np.searchsorted(found, identity.hash64(item_id)))
+        if at == len(found) or found[at] != identity.hash64(item_id):
+            return None
+        return kind_of(self.past.shopper.records["count"][order[at]])
+
+
+def kind_of(count: NDArray[np.float32]) -> Kind | None:
+    """The weightiest deed of an item's counts; None where all was taken back."""
+    return next((kind for column, kind in WEIGHTIEST if count[column] > 0), None)

@@ -1,0 +1,98 @@
+"""Candidate sources of a recommendation, each a ranked list of items. Pure.
+
+The same functions propose when serving and when training. A source says which items are worth a
+look; in which order they are shown is the fusion model's to say.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.behaviour import trending
+from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
+from reranker.signals.past import Past
+
+OWN_HALF_LIFE_DAYS = 120.0
+VIEW_SHARE = 0.3  # what being looked at together weighs beside being bought together
+SEEDS_MAX = 50
+Resolve = Callable[[NDArray[np.uint64]], Sequence[str | None]]
+"""Ids of hashed items [n], None for one that is not in the catalogue."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """Items of one source, best first; scores [n] are comparable within it alone."""
+
+    ids: Sequence[str]
+    scores: NDArray[np.float32]
+
+
+NOTHING = Ranked((), np.empty(0, np.float32))
+
+
+def own(past: Past, limit: int) -> Ranked:
+    """What the shopper bought, put in a cart or looked at before: the likeliest to be due again.
+
+    Purchases count most and fade with a half life of `OWN_HALF_LIFE_DAYS`.
+    """
+    records = past.shopper.records
+    if not len(records):
+        return NOTHING
+    deeds = records["count"][:, [PURCHASE, CART, VIEW]] @ np.array([1.0, 0.3, 0.1], np.float32)
+    age_days = np.maximum(past.now - records["last"], 0.0) / DAY_SECONDS
+    scores = np.log1p(np.maximum(deeds, 0.0)) * np.exp2(-age_days / OWN_HALF_LIFE_DAYS)
+    scores = np.where(records["dismissed"] > 0, 0.0, scores).astype(np.float32)
+    rows = _best(scores, limit)
+    ids = past.shopper.ids(len(records))
+    return Ranked([ids[row] for row in rows.tolist()], scores[rows])
+
+
+def together(past: Past, resolve: Resolve, limit: int) -> Ranked:
+    """What is bought, or looked at, together with the shopper's latest items.
+
+    A partner's weight is its share of its item's, so that a bestseller's many baskets do not
+    drown the others (item-item co-occurrence: Linden, Smith and York 2003).
+    """
+    if not past.partners:
+        return NOTHING
+    items, rows, of = past.partner_rows
+    if not len(items):
+        return NOTHING
+    weight = rows["purchase"] + VIEW_SHARE * rows["view"]
+    whole = np.bincount(of, weights=weight, minlength=len(past.partners))
+    weight = weight * (past.recency / np.sqrt(np.maximum(whole, 1e-9)))[of]
+    distinct, place = np.unique(items, return_inverse=True)
+    scores = np.bincount(place, weights=weight).astype(np.float32)
+    best = _best(scores, limit)
+    named = zip(resolve(distinct[best]), scores[best].tolist(), strict=True)
+    known = [(name, score) for name, score in named if name is not None]
+    return Ranked([name for name, _ in known], np.array([s for _, s in known], np.float32))
+
+
+def popular(board: bytes | None, limit: int) -> Ranked:
+    """What sells most at present (`indexer.behaviour.trending`)."""
+    found = trending.decode(board)[:limit]
+    return Ranked([name for name, _ in found], np.array([s for _, s in found], np.float32))
+
+
+def nearest(ids: Sequence[str], cosines: Sequence[float]) -> Ranked:
+    """What a vector search found, nearest first."""
+    return Ranked(ids, np.array(cosines, dtype=np.float32))
+
+
+def direction(
+    vectors: NDArray[np.float32] | None, weights: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """The weighted mean of item vectors [h, dims], of length 1; None where there is none to say."""
+    if vectors is None or not len(vectors):
+        return None
+    mean = weights[: len(vectors)] @ vectors
+    length = float(np.linalg.norm(mean))
+    return (mean / length).astype(np.float32) if length > 0 else None
+
+
+def _best(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return order[scores[order] > 0]

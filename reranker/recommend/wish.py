@@ -1,0 +1,38 @@
+"""What a recommendation is asked for. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from indexer.catalogue.generation import Generation
+
+Strategy = Literal["hybrid", "collaborative", "content", "trending", "bought_together"]
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Whom to recommend what to, over which goods.
+
+    `seeds` are items to start from in place of the shopper's history (an item's page, a cart);
+    `session` are items looked at in this visit, which count as the newest of the history; `filter`
+    is an Elasticsearch query that every item must match. `shopper` is a pseudonym.
+    """
+
+    generation: Generation
+    shopper: str | None = None
+    seeds: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
+    strategy: Strategy = "hybrid"
+    size: int = 10
+    filter: Mapping[str, Any] | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Which sources are asked; what the shopper had before is no answer beside a seed."""
+        if self.strategy != "hybrid":
+            return (self.strategy,)
+        others = ("bought_together", "collaborative", "content", "trending")
+        return others if self.seeds else ("own", *others)

@@ -1,0 +1,107 @@
+"""`POST /recommend`: goods for a person, a cart or an item, by the same model as a search."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask import Blueprint, Response, request
+
+from indexer.catalogue.generation import Generation
+from indexer.errors import InvalidRequest, UnknownIndex
+from reranker import recommending
+from reranker.recommend.wish import STRATEGIES, Strategy, Wish
+from reranker.retrieval.request import Shopper
+from reranker.routes.access import process
+from reranker.routes.body import required, sent_object
+from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.serving.call import pseudonym_of
+from reranker.serving.deadline import Deadline
+
+blueprint = Blueprint("recommend", __name__)
+
+SIZE_MAX = 200
+SEEDS_MAX = 50
+FIELDS = frozenset(
+    ("index", "user_id", "session_id", "client_id", "item_ids", "session", "strategy", "size")
+) | {"filter", "context"}
+
+
+@blueprint.post("/recommend")
+def recommend() -> Response:
+    """The recommended items, best first."""
+    started = time.perf_counter()
+    wish = _wish(sent_object())
+    deadline = Deadline(started, process().settings.deadline_ms / 1000.0)
+    advice = recommending.recommend(process(), wish, deadline)
+    return json_reply(
+        {
+            "took": round(deadline.took_ms()),
+            "model": advice.model,
+            "degraded": advice.degraded,
+            "items": [
+                {"id": it.id, "score": it.score, "reason": it.reason, "source": it.source}
+                for it in advice.items
+            ],
+        }
+    )
+
+
+def _wish(body: Mapping[str, Any]) -> Wish:
+    """What the body asks for; raises InvalidRequest, UnknownIndex."""
+    if unknown := sorted(set(body) - FIELDS):
+        raise InvalidRequest(f"unknown field {unknown[0]!r}: use {', '.join(sorted(FIELDS))}")
+    strategy, size = body.get("strategy", "hybrid"), body.get("size", 10)
+    if strategy not in STRATEGIES:
+        raise InvalidRequest(f"strategy is {strategy!r}: use one of {', '.join(STRATEGIES)}")
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= SIZE_MAX:
+        raise InvalidRequest(f"size is {size!r}: use a whole number from 1 to {SIZE_MAX}")
+    session_id, session = _session(body)
+    people = (_text(body, "user_id"), session_id, _text(body, "client_id"))
+    return Wish(
+        generation=_generation(required(dict(body), "index", str)),
+        shopper=pseudonym_of(Shopper(*people), process().pseudonym_key),
+        seeds=_ids(body, "item_ids"),
+        session=session,
+        strategy=cast(Strategy, strategy),
+        size=size,
+        filter=_object(body, "filter"),
+        context=_object(body, "context") or {},
+        headers=forwarded_headers(request.headers),
+    )
+
+
+def _session(body: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """The session's id and the items looked at in it: `session` is one or the other."""
+    if isinstance(body.get("session"), str):
+        return str(body["session"]) or None, ()
+    return _text(body, "session_id"), _ids(body, "session")
+
+
+def _generation(index: str) -> Generation:
+    found = process().generations.find(index)
+    if found is None:
+        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
+    return found
+
+
+def _ids(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = body.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise InvalidRequest(f"{name} must be a list of item ids")
+    if len(value) > SEEDS_MAX:
+        raise InvalidRequest(f"{name} has {len(value)} ids: send {SEEDS_MAX} at the most")
+    return tuple(dict.fromkeys(value))
+
+
+def _object(body: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidRequest(f"{name} must be an object")
+    return value
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return None if value in (None, "") else str(value)
