@@ -14,7 +14,6 @@ from pathlib import Path
 
 from compose.local import archive, compiler, fusion_plugin
 from compose.local.java_runtime import Java
-from indexer.errors import StackFailed
 
 SOURCES = Path(__file__).parent / "java"
 MODULE = "node-basics"

@@ -10,6 +10,7 @@ import org.elasticsearch.action.ActionListener;
 import org.elasticsearch.common.logging.HeaderWarning;
 import org.elasticsearch.index.query.QueryBuilder;
 import org.elasticsearch.index.query.QueryRewriteContext;
+import org.elasticsearch.search.SearchService;
 import org.elasticsearch.search.builder.SearchSourceBuilder;
 import org.elasticsearch.search.rank.RankDoc;
 import org.elasticsearch.search.retriever.RankDocsRetrieverBuilder;
@@ -17,6 +18,7 @@ import org.elasticsearch.search.retriever.RetrieverBuilder;
 import org.elasticsearch.xcontent.XContentBuilder;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.Objects;
 import java.util.function.Supplier;
 
@@ -72,8 +74,22 @@ final class ScoringStage extends RetrieverBuilder {
             ranked.set(ranked(outcome, explain));
             rest.onResponse(null);
         })));
-        var documents = new RankDocsRetrieverBuilder(window, collected.get().children(), ranked::get, minScore);
-        return documents.retrieverName(retrieverName);
+        return new Documents(window, collected.get().children(), ranked::get, minScore).retrieverName(retrieverName);
+    }
+
+    /** A page without a size has ten hits, as everywhere, not the whole window. */
+    private static final class Documents extends RankDocsRetrieverBuilder {
+        private Documents(int window, List<RetrieverBuilder> children, Supplier<RankDoc[]> ranked, Float minScore) {
+            super(window, children, ranked, minScore);
+        }
+
+        @Override
+        public void extractToSearchSourceBuilder(SearchSourceBuilder source, boolean compoundUsed) {
+            if (source.size() < 0) {
+                source.size(SearchService.DEFAULT_SIZE);
+            }
+            super.extractToSearchSourceBuilder(source, compoundUsed);
+        }
     }
 
     private void ask(ActionListener<Outcome> listener) {
