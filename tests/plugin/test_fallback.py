@@ -112,3 +112,18 @@ def test_who_asks_what_and_where_reaches_the_sidecar(
         [RED, None, None, None, None],
     ]
     assert len({one["id"] for one in sent[0]["candidates"]}) == len(sent[0]["candidates"]) > 100
+
+
+def test_documents_without_the_column_of_ids_are_ranked_by_their_ids(
+    es: Elasticsearch, index_name: str, impostor: Impostor
+) -> None:
+    impostor.answering = _changed()
+    lines = [part for n in (1, 2, 3) for part in ({"index": {"_id": f"d{n}"}}, {"t": "a " * n})]
+    assert not es.bulk(index=index_name, operations=lines, refresh=True)["errors"]
+    child = {"standard": {"query": {"match": {"t": "a"}}}}
+    retriever = {"attention_fusion": {"retrievers": [child], "filter": {"match": {"t": "a"}}}}
+    said = search(es, index=index_name, retriever=retriever)
+    assert said.warnings == []
+    assert sorted(said.ids) == ["d1", "d2", "d3"]
+    assert impostor.asked == 1
+    es.indices.delete(index=index_name)

@@ -6,6 +6,7 @@ import hitweave.fusion.sidecar.Sidecar;
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.util.SetOnce;
 import org.elasticsearch.action.ActionRequestValidationException;
+import org.elasticsearch.index.query.BoolQueryBuilder;
 import org.elasticsearch.index.query.QueryBuilder;
 import org.elasticsearch.index.query.QueryRewriteContext;
 import org.elasticsearch.search.builder.SearchSourceBuilder;
@@ -105,10 +106,17 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         return innerRetrievers.stream()
             .map(RetrieverSource::retriever)
             .filter(StandardRetrieverBuilder.class::isInstance)
-            .map(child -> QueryText.of(((StandardRetrieverBuilder) child).topDocsQuery()))
+            .map(child -> QueryText.of(queryOf((StandardRetrieverBuilder) child)))
             .filter(Objects::nonNull)
             .findFirst()
             .orElse(null);
+    }
+
+    /** A standard child with filters shows its query as the first clause of one filter. */
+    private static QueryBuilder queryOf(StandardRetrieverBuilder child) {
+        QueryBuilder shown = child.topDocsQuery();
+        boolean filtered = child.getPreFilterQueryBuilders().isEmpty() == false;
+        return filtered && shown instanceof BoolQueryBuilder both ? both.filter().get(0) : shown;
     }
 
     @Override
