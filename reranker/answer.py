@@ -112,10 +112,14 @@ def rank(process: Process, call: Call) -> Ranking:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenList:
-    """Candidates to rank that a client found itself; no index: by what they bring alone."""
+    """Candidates to rank that a client found itself; no index: by what they bring alone.
+
+    `window` is how many of them the model looks at.
+    """
 
     text: str
     candidates: Candidates
+    window: int
     generation: Generation | None
     shopper: str | None
     context: Mapping[str, Any]
@@ -146,7 +150,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         recipe_digest=recipe_digest(generation.recipe),
         text=given.text,
         candidates=given.candidates,
-        window=len(given.candidates),
+        window=given.window,
         vector=vector,
         who=who,
         dims=generation.recipe.dims,

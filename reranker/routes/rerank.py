@@ -85,13 +85,22 @@ def _given(body: dict[str, Any]) -> GivenList:
     context = body.get("context") or {}
     if not isinstance(context, dict):
         raise InvalidRequest("context must be an object of keys and values")
+    candidates = _candidates(required(body, "candidates", list))
     return GivenList(
         text=required(body, "query", str),
-        candidates=_candidates(required(body, "candidates", list)),
+        candidates=candidates,
+        window=_window(body.get("rank_window_size", len(candidates))),
         generation=_generation(body.get("index")),
         shopper=pseudonym_of(shopper, process().pseudonym_key),
         context=context,
     )
+
+
+def _window(given: Any) -> int:
+    """How many the model looks at; the others follow as both legs together put them."""
+    if not isinstance(given, int) or given < 0:
+        raise InvalidRequest(f"rank_window_size is {given!r}: use a whole number from 0")
+    return given
 
 
 def _generation(index: Any) -> Generation | None:
