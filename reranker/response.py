@@ -44,6 +44,7 @@ class Page:
     suggest: Mapping[str, Any] | None = None
     explanations: Sequence[Mapping[str, Any] | None] = field(default_factory=tuple)
     explained: Mapping[str, Any] = field(default_factory=dict)  # by id, beside Elasticsearch's form
+    told: Mapping[str, Any] = field(default_factory=dict)  # further keys of `hitweave`
 
 
 def search_answer(page: Page) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def search_answer(page: Page) -> dict[str, Any]:
     if page.suggest is not None:
         answer["suggest"] = page.suggest
     own = own_sections(page.query_id, page.model, page.degraded, page.window, page.took)
+    own["hitweave"].update(page.told)
     if page.explained:
         own["hitweave"]["explained"] = page.explained
     return answer | own

@@ -50,6 +50,7 @@ def page(
             ),
             aggregations=pin.aggregations,
             suggest=pin.suggest,
+            told=pin.effects.told(),
             explanations=[None if it is None else it.explanation for it in told],
             explained={
                 hit["_id"]: {"sentence": it.sentence, "attention": it.attention}
@@ -80,13 +81,16 @@ def _told(
 
 
 def own_order(process: Process, call: Call, *, degraded: str | None) -> dict[str, Any]:
-    """The client's own query alone, in its own order."""
+    """The client's own query alone, in its own order; rules only narrow it."""
     search_fields = call.generation.config.search_fields
     answer = _search(process, call, bodies.own_search(call.request, search_fields))
+    told = call.effects.told(ordered=False)
     took_ms = call.deadline.took_ms()
     took = Took(elasticsearch=took_ms, fusion=0.0, total=took_ms)
     window = len(answer["hits"]["hits"])
-    return answer | response.own_sections(call.query_id, None, degraded, window, took)
+    own = response.own_sections(call.query_id, None, degraded, window, took)
+    own["hitweave"].update(told)
+    return answer | own
 
 
 def _hits(

@@ -10,6 +10,8 @@ from indexer.errors import HitweaveError
 from indexer.settings import Settings as ServerSettings
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
+from reranker.rules.rule_book import RuleBook
+from reranker.rules.rule_store import RuleStore
 from reranker.serving import drift_watch
 from reranker.serving.drift_watch import DriftWatch
 from reranker.serving.generations import Generations
@@ -22,6 +24,7 @@ from reranker.serving.refill import Refill, send_refill
 from reranker.settings import Settings
 
 VALKEY_SECONDS_MAX = 0.2
+RULES_SECONDS_MAX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,18 @@ class Process:
     recorder: Recorder[Search]
     refill: Refill
     drift: DriftWatch
+    rules: RuleBook
     clock: Callable[[], float] = time.time
+
+    def start(self) -> None:
+        """Look at models and rules now, and again and again from here on."""
+        self.models.start()
+        self.rules.start()
 
     def close(self) -> None:
         """End the threads; what waits to be recorded is handed on first."""
         self.models.close()
+        self.rules.close()
         self.recorder.close()
         self.refill.close()
         self.drift.close()
@@ -88,6 +98,12 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             sample_every=settings.drift_sample_every,
             threshold=settings.drift_threshold,
             tell=drift_watch.teller(valkey),
+        ),
+        rules=RuleBook(
+            RuleStore(
+                connections.elasticsearch(servers, request_timeout=RULES_SECONDS_MAX, max_retries=0)
+            ),
+            poll_seconds=settings.rules_poll_seconds,
         ),
     )
 
