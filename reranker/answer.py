@@ -59,6 +59,7 @@ def search(process: Process, call: Call) -> dict[str, Any]:
             answer = paging.own_order(
                 process, ruling.under_rules(call, process.clock()), degraded="deadline"
             )
+    _ask_what_was_meant(process, call, answer, ranking)
     _note(process, call, answer, ranking)
     return answer
 
@@ -287,6 +288,29 @@ def _pinned(process: Process, call: Call, key: str) -> Pin | None:
     if call.request.start == 0 and call.request.ubi.query_id is None:
         return None
     return process.pins.read(key)
+
+
+def _ask_what_was_meant(
+    process: Process, call: Call, answer: dict[str, Any], made: Ranking | None
+) -> None:
+    """Put into the answer what a search that found little by its words may have meant."""
+    request = call.request
+    if request.start or not request.size or request.options.mode == "knn":
+        return
+    found = _found_by_words(answer, made)
+    if found is None or found > process.settings.did_you_mean_hits_max:
+        return
+    meant = process.phrases.find(call.generation.index).meant(request.text)
+    if meant is not None:
+        answer["hitweave"]["did_you_mean"] = meant
+
+
+def _found_by_words(answer: Mapping[str, Any], made: Ranking | None) -> int | None:
+    """How many hits the words alone have; None where that is not known."""
+    if made is not None:
+        return int(np.isfinite(made.retrieved.candidates.bm25_rank).sum())
+    total = answer["hits"].get("total")
+    return int(total["value"]) if isinstance(total, Mapping) else None
 
 
 def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking | None) -> None:

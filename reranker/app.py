@@ -23,6 +23,7 @@ from reranker.routes import (
     rerank,
     rules,
     search,
+    suggest,
 )
 from reranker.serving.process import Process, open_process
 
@@ -63,6 +64,7 @@ def create_app(process: Process | None = None) -> Flask:
         multi_search,
         rerank,
         rules,
+        suggest,
         embed,
         events,
         pages,

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     gateway_allow_writes: bool = Field(
         False, description="Pass writes and administration on to Elasticsearch."
     )
+    did_you_mean_hits_max: int = Field(
+        2, ge=0, description="A search whose words match at most so many is asked what it meant."
+    )
     rules_token: SecretStr | None = Field(
         None, description="Who sends it may edit rules; without one only the machine itself may."
     )

@@ -18,6 +18,7 @@ from reranker.serving.generations import Generations
 from reranker.serving.knowledge import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
+from reranker.serving.phrasebook import Phrasebook
 from reranker.serving.pins import Pins
 from reranker.serving.recorder import Recorder, Search, send_searches
 from reranker.serving.refill import Refill, send_refill
@@ -44,6 +45,7 @@ class Process:
     refill: Refill
     drift: DriftWatch
     rules: RuleBook
+    phrases: Phrasebook
     clock: Callable[[], float] = time.time
 
     def start(self) -> None:
@@ -99,6 +101,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             threshold=settings.drift_threshold,
             tell=drift_watch.teller(valkey),
         ),
+        phrases=Phrasebook(memory),
         rules=RuleBook(
             RuleStore(
                 connections.elasticsearch(servers, request_timeout=RULES_SECONDS_MAX, max_retries=0)
