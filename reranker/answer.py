@@ -7,7 +7,7 @@ waited for before everything that can be under way is.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,23 @@ Available = NDArray[np.bool_] | None
 
 
 def search(process: Process, call: Call) -> dict[str, Any]:
-    """The answer to a ranked search; raises fetch.Refused with Elasticsearch's own error."""
+    """The answer to a ranked search; raises fetch.Refused with Elasticsearch's own error.
+
+    Where a query of a rule may be what is refused, the search goes on without such rules.
+    """
+    try:
+        return _answered(process, call)
+    except fetch.Refused:
+        plain = call.rules.without_queries()
+        if plain is call.rules:
+            raise
+    answer = _answered(process, replace(call, rules=plain))
+    log("answer").error("rules_refused", index=call.generation.index)
+    answer["hitweave"]["degraded"] = answer["hitweave"]["degraded"] or "rules_refused"
+    return answer
+
+
+def _answered(process: Process, call: Call) -> dict[str, Any]:
     ranking = None
     if call.request.options.mode == "bm25":
         answer = paging.own_order(process, ruling.under_rules(call, process.clock()), degraded=None)
@@ -70,7 +86,8 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
     """
     key = pins.key_of(call)
     pin, ranking, made = _pinned(process, call, key), None, None
-    call = ruling.under(call, pin.effects) if pin else ruling.under_rules(call, process.clock())
+    now = ruling.under_rules(call, process.clock())
+    call = ruling.under(call, pin.effects) if pin else now
     if pin is None or call.request.options.explain:
         ranking = rank(process, call)
     if pin is None and ranking is not None:
@@ -78,7 +95,8 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
         if not pin.fits_on(call.request):
             process.pins.keep(key, pin)
     assert pin is not None  # noqa: S101 - one of the two made it
-    return paging.page(process, call, key, pin, ranking), made
+    hidden = frozenset(now.effects.hidden)
+    return paging.page(process, call, key, pin, ranking, left_out=hidden), made
 
 
 def rank(process: Process, call: Call) -> Ranking:

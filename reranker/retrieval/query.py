@@ -96,10 +96,12 @@ def legs(
         shared["collapse"] = collapse
     narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))
     pinned = _pinned_leg(request, query, shared, narrowed, beside.pinned)
+    too = [_by_id(beside.pinned, request.filters)] if pinned else []
     nearest = _nearest(request, vector, search, narrowed)
     if nearest is None:
-        keyword = _keyword_leg(request, _marked(query, beside), shared, facets=True)
-        return Legs(keyword, None, None, pinned)
+        keyword = _keyword_leg(request, _marked(query, beside), shared, facets=not too)
+        facets = _facets_leg(request, [query, *too], shared) if too else None
+        return Legs(keyword, None, facets, pinned)
     knn = shared | {
         "query": _marked(_with_keyword_named(nearest, query), beside),
         "size": request.options.window,
@@ -107,18 +109,17 @@ def legs(
     }
     counted = _nearest(request, vector, search, request.filters) or nearest
     if request.options.mode == "knn":
-        return Legs(None, knn, _facets_leg(request, [counted], shared), pinned)
+        return Legs(None, knn, _facets_leg(request, [counted, *too], shared), pinned)
     keyword = _keyword_leg(request, _marked(query, beside), shared, facets=False)
-    return Legs(keyword, knn, _facets_leg(request, [query, counted], shared), pinned)
+    return Legs(keyword, knn, _facets_leg(request, [query, counted, *too], shared), pinned)
 
 
 def among(
     ids: Sequence[str], beside: Beside, filters: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Which of `ids` satisfy the filters, and which of the marks they match; ids only."""
-    chosen = {"bool": {"filter": [{"ids": {"values": list(ids)}}, *filters]}}
     return {
-        "query": _marked(chosen, beside),
+        "query": _marked(_by_id(ids, filters), beside),
         "size": len(ids),
         "_source": False,
         "track_total_hits": False,
@@ -267,6 +268,9 @@ def _pinned_leg(
     leg = {name: part for name, part in shared.items() if name != "collapse"}
     if field := request.collapse_field:
         leg["docvalue_fields"] = [*leg.get("docvalue_fields", ()), field]
-    chosen = {"bool": {"filter": [{"ids": {"values": list(ids)}}, *narrowed]}}
-    named = _with_keyword_named(chosen, query)
+    named = _with_keyword_named(_by_id(ids, narrowed), query)
     return leg | {"query": named, "size": len(ids), "track_total_hits": False}
+
+
+def _by_id(ids: Sequence[str], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"filter": [{"ids": {"values": list(ids)}}, *filters]}}

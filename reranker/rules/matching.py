@@ -80,6 +80,11 @@ class RuleSet:
     def __bool__(self) -> bool:
         return bool(self._conditions)
 
+    def without_queries(self) -> "RuleSet":
+        """These rules but for those that make Elasticsearch ask more; the same where none does."""
+        kept = [it for it in self.rules if not it.then.has_query]
+        return self if len(kept) == len(self.rules) else RuleSet(kept)
+
     def matching(self, search: Seen) -> list[Rule]:
         """The rules that hold."""
         return [rule for condition, rule in self._conditions if condition.holds(search)]

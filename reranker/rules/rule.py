@@ -128,6 +128,11 @@ class Then(Strict):
     redirect: Annotated[str, StringConstraints(max_length=2000)] | None = None
     replace_query: Text | None = None
 
+    @property
+    def has_query(self) -> bool:
+        """Whether Elasticsearch is asked something that only its mapping can tell right."""
+        return self.filter is not None or any(it.field for it in (*self.boost, *self.bury))
+
     @field_validator("filter")
     @classmethod
     def _is_one_clause(cls, clause: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

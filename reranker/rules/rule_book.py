@@ -21,6 +21,7 @@ class RuleBook:
         self._places: Mapping[str, tuple[int, int]] = {}
         self._live: dict[str, RuleSet] = {}
         self._stop = threading.Event()
+        self._failed = False
 
     def find(self, index: str) -> RuleSet:
         """The live rules of an index."""
@@ -48,9 +49,14 @@ class RuleBook:
             self._try_to_look()
 
     def _try_to_look(self) -> None:
+        """Look; of failures in a row the first is logged."""
+        failed_before, self._failed = self._failed, True
         try:
             self.look()
+            self._failed = False
         except HitweaveError as error:
-            log("rules").warning("rules_not_read", reason=error.message)
+            if not failed_before:
+                log("rules").warning("rules_not_read", reason=error.message)
         except Exception as error:  # noqa: BLE001 - the next look may be better
-            log("rules").warning("rules_not_read", error=type(error).__name__)
+            if not failed_before:
+                log("rules").warning("rules_not_read", error=type(error).__name__)

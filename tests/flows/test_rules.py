@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 
+from reranker.rules.rule_store import RULES_INDEX
 from tests.conftest import Stack
 from tests.flows.test_search import LAMPS, MATCH, ids, own, products, raw
 from tests.flows.worker_process import wait_until
@@ -158,6 +159,59 @@ def test_rules_hold_on_every_page(
     placed = {found: at for at, found in enumerate(seen, 1) if found in pins}
     assert placed == {"other-0": 1, "lamp-249": 12, "other-1": 25}
     assert scores == sorted(scores, reverse=True)
+
+
+def test_what_is_hidden_later_is_gone_from_an_order_that_was_kept(
+    desk: Desk, gateway: Gateway, index: str
+) -> None:
+    ext = own("fused", query_id=uuid.uuid4().hex)
+
+    def page(start: int) -> Any:
+        return gateway.search(index=index, query=MATCH, from_=start, size=10, source=False, ext=ext)
+
+    first, second = page(0), page(10)
+    hidden = ids(second)[4]
+    desk.draft("recall", {"hide": [hidden]})
+    desk.draft("late", {"pin": [{"id": "other-0", "position": 12}]})
+    desk.publish()
+    assert ids(page(0)) == ids(first)
+    assert ids(page(10)) == [name for name in ids(second) if name != hidden]
+    assert page(10)["hits"]["total"] == first["hits"]["total"]
+    assert hidden not in [name for start in range(20, 300, 10) for name in ids(page(start))]
+
+
+def test_a_rule_that_elasticsearch_no_longer_takes_is_left_out_and_named(
+    desk: Desk, gateway: Gateway, es: Elasticsearch, index: str
+) -> None:
+    desk.draft("hide", {"hide": ["lamp-1"]})
+    desk.draft("odd", {"filter": {"term": {"brand": "acme"}}})
+    desk.publish()
+    found = es.get(index=RULES_INDEX, id=index)["_source"]
+    for rule in found["live"]:
+        if "filter" in rule["then"]:
+            rule["then"]["filter"] = {"no_such_query": {}}
+    es.index(index=RULES_INDEX, id=index, document=found, refresh=True)
+    ext = own("fused", rank_window_size=300)
+    answers: list[Any] = []
+
+    def left_out() -> bool:
+        answers.append(gateway.search(index=index, query=MATCH, size=300, source=False, ext=ext))
+        return bool(answers[-1]["hitweave"]["degraded"] == "rules_refused")
+
+    wait_until(left_out, seconds=30)
+    assert answers[-1]["hitweave"]["rules"] == ["hide"]
+    assert "lamp-1" not in ids(answers[-1])
+    assert len(ids(answers[-1])) >= LAMPS - 1
+
+
+def test_facets_count_what_is_pinned_too(desk: Desk, index: str) -> None:
+    aggs = {"brands": {"terms": {"field": "brand"}}}
+    desk.draft("pin", {"pin": [{"id": "other-0", "position": 1}]})
+    body = {"query": {"match": {"title": "lamp 7"}}, "aggs": aggs, "ext": own("fused")}
+    _, answer = desk.ask("POST", "/_preview", body)
+    counted = sum(it["doc_count"] for it in answer["aggregations"]["brands"]["buckets"])
+    assert ids(answer)[0] == "other-0"
+    assert counted == answer["hits"]["total"]["value"]
 
 
 def test_every_arm_of_an_experiment_is_under_the_same_rules(

@@ -116,6 +116,19 @@ def test_what_is_switched_off_never_holds_and_what_says_nothing_always_does() ->
     assert not RuleSet([rule.read({"then": {"hide": ["x"]}, "enabled": False}, "shop", "r")])
 
 
+def test_rules_that_ask_elasticsearch_more_can_be_left_out() -> None:
+    thens: dict[str, Any] = {
+        "a": {"hide": ["x"]},
+        "b": {"filter": {"term": {"brand": "acme"}}},
+        "c": {"bury": [{"field": "brand", "value": "acme", "by": 1}]},
+        "d": {"boost": [{"ids": ["x"], "by": 1}]},
+    }
+    made = RuleSet([rule.read({"then": then}, "shop", name) for name, then in thens.items()])
+    plain = made.without_queries()
+    assert [it.id for it in plain.rules] == ["a", "d"]
+    assert plain.without_queries() is plain
+
+
 def test_rules_come_in_the_order_of_their_ids() -> None:
     made = [rule.read({"then": {"hide": ["x"]}}, "shop", name) for name in ("b", "a", "c")]
     assert [it.id for it in RuleSet(made).matching(search())] == ["a", "b", "c"]
