@@ -16,10 +16,10 @@ from reranker import answer
 from reranker.retrieval.request import PassThrough, RankedRequest, parse
 from reranker.routes import editors, problems
 from reranker.routes.access import process
-from reranker.routes.body import sent_object
 from reranker.routes.passthrough import ask_node, writes_allowed
 from reranker.routes.reply import from_node, json_reply
 from reranker.routes.search import call, defaults, in_old_form
+from reranker.routes.sent import DEPTH_MAX, decoded
 from reranker.rules import effects, rule
 from reranker.rules.matching import RuleSet
 from reranker.rules.rule_store import RuleStore, Stored, in_order
@@ -57,7 +57,7 @@ def put_rule(index: str, rule_id: str) -> Response:
     if refused := editors.refusal():
         return refused
     generation = _generation(index)
-    asked = rule.read(sent_object(), generation.index, rule_id)
+    asked = rule.read(_sent(), generation.index, rule_id)
     for query in _queries(asked):
         _store().check_query(generation.concrete, query)
     stored = _store().put(asked)
@@ -111,7 +111,7 @@ def synonyms(_rest: str) -> Response:
 
 
 def _asked(generation: Generation) -> RankedRequest:
-    body = sent_object()
+    body = _sent()
     if isinstance(text := body.get("query"), str):
         fields = list(generation.config.search_fields)
         body["query"] = {"multi_match": {"query": text, "fields": fields}}
@@ -119,6 +119,14 @@ def _asked(generation: Generation) -> RankedRequest:
     if isinstance(asked, PassThrough):
         raise InvalidRequest(f"rules do not apply to this search ({asked.reason})")
     return replace(asked, options=replace(asked.options, record=False))
+
+
+def _sent() -> dict[str, Any]:
+    """The JSON object of this request; raises InvalidRequest also for one that is no query."""
+    body = decoded(request.get_data())
+    if body is None:
+        raise InvalidRequest(f"the body must be a JSON object of {DEPTH_MAX} levels at the most")
+    return body
 
 
 def _queries(asked: rule.Rule) -> list[Any]:

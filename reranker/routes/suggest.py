@@ -34,6 +34,6 @@ def suggest(index: str) -> Response:
 
 def _size() -> int:
     said = request.args.get("size", str(SIZE))
-    if not said.isdecimal() or not 1 <= int(said) <= SIZE_MAX:
+    if not (said.isdecimal() and len(said) <= 3 and 1 <= int(said) <= SIZE_MAX):
         raise InvalidRequest(f"size is {said!r}: use 1 to {SIZE_MAX}")
     return int(said)

@@ -39,6 +39,14 @@ def gateway(stack: Stack) -> Iterator[Elasticsearch]:
         yield client
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """A filter in filters."""
+    query: dict[str, Any] = {"match_all": {}}
+    for _ in range(levels):
+        query = {"bool": {"filter": query}}
+    return query
+
+
 class Desk:
     """Whoever edits the rules of the shop."""
 
@@ -338,6 +346,8 @@ def test_a_given_list_is_under_the_rules_too(desk: Desk, stack: Stack, index: st
         ({"filter": {"range": {"price": {"lt": "cheap"}}}}, "Elasticsearch refuses it"),
         ({"boost": [{"field": "price", "value": "cheap", "by": 1}]}, "Elasticsearch refuses it"),
         ({"paint": "red"}, "then.paint is no key of a rule"),
+        ({"filter": nested(200)}, "100 levels at the most"),
+        ({"filter": nested(40)}, "Elasticsearch refuses it"),
     ],
 )
 def test_what_cannot_work_is_refused_when_it_is_written(desk: Desk, then: Any, said: str) -> None:
