@@ -27,6 +27,7 @@ class Seen:
 
     text: str
     words: tuple[str, ...]
+    distinct: frozenset[str]
     filters: Mapping[str, frozenset[str]]
     context: Mapping[str, frozenset[str]]
     now: float
@@ -35,9 +36,11 @@ class Seen:
 def seen(text: str, filters: Sequence[Any], context: Mapping[str, Any], now: float) -> Seen:
     """A search as rules see it."""
     key = query_key(text)
+    words = tuple(_WORD.findall(key))
     return Seen(
         text=key,
-        words=tuple(_WORD.findall(key)),
+        words=words,
+        distinct=frozenset(words),
         filters=_collected(filtered_by(filters)),
         context={name: frozenset(_each(value)) for name, value in context.items()},
         now=now,
@@ -123,27 +126,32 @@ class _Form:
         self._exact = {query_key(text) for text in form.exact}
         self._prefixes = tuple(query_key(text) for text in form.prefix)
         self._patterns = [query_key(text).split("*") for text in form.pattern]
-        self._words = [
-            [tuple(_WORD.findall(chunk)) for chunk in query_key(text).split()]
-            for text in form.words
-        ]
+        self._words = [_Words(text) for text in form.words]
 
     def fits(self, search: Seen) -> bool:
         return (
             search.text in self._exact
             or search.text.startswith(self._prefixes)
-            or any(_has_all(search.words, chunks) for chunks in self._words)
+            or any(it.are_in(search.words, search.distinct) for it in self._words)
             or any(_fits_pattern(search.text, parts) for parts in self._patterns)
         )
 
 
-def _has_all(words: Sequence[str], chunks: Sequence[tuple[str, ...]]) -> bool:
-    """Whether the words of each chunk stand beside each other somewhere."""
-    spoken = [chunk for chunk in chunks if chunk]
-    return bool(spoken) and all(
-        any(tuple(words[at : at + len(chunk)]) == chunk for at in range(len(words)))
-        for chunk in spoken
-    )
+class _Words:
+    """Words that a query must have; those of one chunk beside each other."""
+
+    def __init__(self, text: str) -> None:
+        chunks = [tuple(_WORD.findall(chunk)) for chunk in query_key(text).split()]
+        self._needed = frozenset(word for chunk in chunks for word in chunk)
+        self._beside = [chunk for chunk in chunks if len(chunk) > 1]
+
+    def are_in(self, words: Sequence[str], distinct: frozenset[str]) -> bool:
+        if not self._needed or not self._needed <= distinct:
+            return False
+        return all(
+            any(tuple(words[at : at + len(chunk)]) == chunk for at in range(len(words)))
+            for chunk in self._beside
+        )
 
 
 def _fits_pattern(text: str, parts: Sequence[str]) -> bool:
