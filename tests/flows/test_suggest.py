@@ -132,3 +132,14 @@ def test_an_unknown_index_is_named(stack: Stack) -> None:
     status, _, answer = raw(stack, "GET", "/no-such-index/_suggest?q=a")
     assert status == 400
     assert "no-such-index" in answer["error"]["reason"]
+
+
+def test_the_storefront_names_its_shops_and_completes_what_is_typed(
+    stack: Stack, index: str
+) -> None:
+    def page() -> str:
+        found: bytes = raw(stack, "GET", "/", None, {"Accept": "text/html"})[2]
+        return found.decode()
+
+    wait_until(lambda: f"<option>{index}</option>" in page(), 30)
+    assert '<datalist id="suggestions">' in page()
