@@ -345,6 +345,7 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         query_id=call.query_id,
         ids=ids,
         timestamp=event.iso(process.clock()),
+        rules=answer["hitweave"].get("rules", ()),
     )
     served = made.served(ids, process.settings.record_signals) if made else None
     process.recorder.record(call.generation.index, Search(document, served))

@@ -131,8 +131,12 @@ def recorded_query(
     query_id: str,
     ids: Sequence[str],
     timestamp: str,
+    rules: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The UBI query document of a search, with the ids that it showed."""
+    """The UBI query document of a search, with the ids it showed and the rules it was under."""
+    attributes = dict(request.ubi.query_attributes) | {"from": request.start}
+    if rules:
+        attributes["rules"] = list(rules)
     document: dict[str, Any] = {
         "application": request.ubi.application or application,
         "query_id": query_id,
@@ -140,7 +144,7 @@ def recorded_query(
         "client_id": request.shopper.client_id,
         "user_id": request.shopper.user_id,
         "session_id": request.shopper.session_id,
-        "query_attributes": dict(request.ubi.query_attributes) | {"from": request.start},
+        "query_attributes": attributes,
         "object_id_field": request.ubi.object_id_field,
         "query_response_hit_ids": list(ids),
         "timestamp": timestamp,

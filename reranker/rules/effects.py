@@ -4,6 +4,7 @@ Where rules contradict each other, the first by id decides; what one hides no ot
 a filter like any other, so total, facets and every page know nothing of what is hidden.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.behaviour.event import query_key
 from reranker.retrieval import clause
 from reranker.retrieval.request import RankedRequest
 from reranker.rules.rule import Rule, Shift
 
 Clause = Mapping[str, Any]
+VARIANTS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Effects:
     filters: tuple[Clause, ...] = ()
     redirect: str | None = None
     text: str | None = None
+    synonyms: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def narrowing(self) -> list[Clause]:
@@ -85,6 +89,7 @@ def of(rules: Sequence[Rule]) -> Effects:
         filters=tuple(then.filter for then in every if then.filter is not None),
         redirect=next((then.redirect for then in every if then.redirect), None),
         text=next((then.replace_query for then in every if then.replace_query), None),
+        synonyms=tuple(pair for then in every for pair in then.synonyms.items()),
     )
 
 
@@ -98,9 +103,10 @@ def narrowed(request: RankedRequest, effects: Effects) -> RankedRequest:
     asked = request
     if window > request.options.window:
         asked = replace(asked, options=replace(asked.options, window=window))
-    if not extra and effects.text is None:
-        return asked
     query = request.query if effects.text is None else clause.with_text(request.query, effects.text)
+    query = _with_variants(query, variants(effects.text or request.text, effects.synonyms))
+    if not extra and effects.text is None and query is request.query:
+        return asked
     if extra:
         query = {"bool": {"must": [query], "filter": extra}}
     body = {name: part for name, part in request.body.items() if name != "retriever"}
@@ -140,7 +146,7 @@ def kept(effects: Effects) -> list[Any] | None:
         return None
     return [
         *(effects.rules, effects.hidden, effects.filters),
-        *(effects.redirect, effects.text, effects.pins),
+        *(effects.redirect, effects.text, effects.pins, effects.synonyms),
     ]
 
 
@@ -148,7 +154,7 @@ def from_kept(parts: Sequence[Any] | None) -> Effects:
     """The effects of a kept order."""
     if parts is None:
         return NO_EFFECTS
-    rules, hidden, filters, redirect, text, pins = parts
+    rules, hidden, filters, redirect, text, pins, synonyms = parts
     return Effects(
         rules=tuple(rules),
         pins=tuple((name, place) for name, place in pins),
@@ -156,12 +162,33 @@ def from_kept(parts: Sequence[Any] | None) -> Effects:
         filters=tuple(filters),
         redirect=redirect,
         text=text,
+        synonyms=tuple((word, tuple(others)) for word, others in synonyms),
     )
+
+
+def variants(text: str, synonyms: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """The text with each synonym in the place of its word, one at a time."""
+    said = query_key(text)
+    found = []
+    for word, others in synonyms:
+        folded = query_key(word)
+        # A script without spaces has no end of a word to be seen.
+        parted = folded.isascii()
+        pattern = rf"(?<!\w){re.escape(folded)}(?!\w)" if parted else re.escape(folded)
+        found += [re.sub(pattern, other.replace("\\", r"\\"), said) for other in others]
+    return [it for it in dict.fromkeys(found) if it != said][:VARIANTS_MAX]
+
+
+def _with_variants(query: Clause, texts: Sequence[str]) -> Clause:
+    """The query, or the same with another text; the best of them counts."""
+    if not texts or not clause.text_of(query):
+        return query
+    return {"dis_max": {"queries": [query, *(clause.with_text(query, text) for text in texts)]}}
 
 
 def _orders_alone(rule: Rule) -> bool:
     then = rule.then
-    return not (then.hide or then.filter or then.redirect or then.replace_query)
+    return not (then.hide or then.filter or then.redirect or then.replace_query or then.synonyms)
 
 
 def _moves(boosts: Sequence[Shift], buries: Sequence[Shift]) -> Iterator[Move]:

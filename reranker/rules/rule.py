@@ -118,7 +118,9 @@ class Shift(Strict):
 
 
 class Then(Strict):
-    """What is done. `filter` is a query of Elasticsearch that every hit must satisfy."""
+    """What is done. `filter` is a query of Elasticsearch that every hit must satisfy; `synonyms`
+    are words with others that the keywords are searched for with too.
+    """
 
     pin: tuple[Place, ...] = Field((), max_length=POSITION_MAX)
     hide: Ids = ()
@@ -127,6 +129,7 @@ class Then(Strict):
     filter: Mapping[str, Any] | None = None
     redirect: Annotated[str, StringConstraints(max_length=2000)] | None = None
     replace_query: Text | None = None
+    synonyms: Mapping[Text, Texts] = Field({}, max_length=50)
 
     @property
     def has_query(self) -> bool:

@@ -268,6 +268,13 @@ def test_a_replaced_query_finds_what_it_says(desk: Desk, gateway: Gateway, index
     assert ids(answer)[0] == "other-0"
 
 
+def test_synonyms_find_what_is_called_otherwise(desk: Desk, index: str) -> None:
+    desk.draft("words", {"synonyms": {"耳机": "earphones"}}, {})
+    body = {"query": {"match": {"title": "耳机"}}, "ext": own("bm25")}
+    status, answer = desk.ask("POST", "/_preview", body)
+    assert (status, ids(answer), answer["hitweave"]["rules"]) == (200, ["other-0"], ["words"])
+
+
 def test_what_the_client_filters_by_holds_for_pinned_products_too(
     desk: Desk, gateway: Gateway, index: str
 ) -> None:

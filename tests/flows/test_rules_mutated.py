@@ -29,6 +29,7 @@ RULE: dict[str, Any] = {
         "filter": {"bool": {"must_not": {"term": {"brand": "none"}}}},
         "redirect": "/summer",
         "replace_query": "desk lamp",
+        "synonyms": {"lamp": ["light"]},
     },
 }
 PREVIEW: dict[str, Any] = {

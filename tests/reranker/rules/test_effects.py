@@ -20,6 +20,7 @@ def request(body: dict[str, Any]) -> RankedRequest:
     return asked
 
 
+ACME = {"term": {"brand": "acme"}}
 LAMP = {"query": {"match": {"title": "lamp"}}}
 
 
@@ -81,6 +82,35 @@ def test_a_replaced_query_is_asked_where_the_text_stood_and_filters_stay() -> No
     }
 
 
+def test_synonyms_are_searched_for_beside_what_was_said() -> None:
+    body = {"query": {"bool": {"must": {"match": {"title": "Red SOFA"}}, "filter": [ACME]}}}
+    found = of({"synonyms": {"sofa": ["couch", "settee"], "bed": "cot"}})
+    narrowed = effects.narrowed(request(body), found)
+    queries = narrowed.query["dis_max"]["queries"]
+    asked = [query["bool"]["must"]["match"]["title"] for query in queries]
+    assert asked == ["Red SOFA", "red couch", "red settee"]
+    assert all(query["bool"]["filter"] == [ACME] for query in queries)
+    assert narrowed.text == "Red SOFA"
+    assert list(narrowed.filters) == [ACME]
+    same = request(LAMP)
+    assert effects.narrowed(same, found) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "wanted"),
+    [
+        ("sofabed", "sofa", []),
+        ("a sofa, red", "sofa", ["a X, red"]),
+        ("无线耳机套", "耳机", ["无线X套"]),
+        ("ＳＯＦＡ", "Sofa", ["X"]),
+        ("c++ book", "c++", ["X book"]),
+    ],
+)
+def test_a_synonym_stands_in_for_whole_words(text: str, word: str, wanted: list[str]) -> None:
+    assert effects.variants(text, [(word, ["X"])]) == wanted
+    assert effects.variants("a", [("a", [r"\g<0>\1"])]) == [r"\g<0>\1"]
+
+
 def test_a_standard_retriever_is_asked_as_the_query_that_it_is() -> None:
     retriever = {"standard": {"query": LAMP["query"], "filter": {"term": {"brand": "acme"}}}}
     narrowed = effects.narrowed(request({"retriever": retriever}), of({"hide": ["b"]}))
@@ -114,6 +144,7 @@ def test_shares_add_up_by_id_and_by_mark() -> None:
     [
         {"hide": ["b"], "filter": {"term": {"brand": "acme"}}},
         {"redirect": "/x", "replace_query": "y"},
+        {"synonyms": {"lamp": ["light", "luminaire"]}},
         {"pin": [{"id": "a", "position": 2}]},
     ],
 )
