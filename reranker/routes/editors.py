@@ -6,7 +6,7 @@ come as JSON, from a page of ours, under a name of loopback. Fails closed.
 
 import hmac
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Response, current_app, request
 
@@ -36,16 +36,23 @@ def _from_this_machine() -> bool:
     """Whether the request comes from loopback, to a name of it, and nobody handed it on."""
     if any(name in request.headers for name in HANDED_ON):
         return False
-    return _is_loopback(request.remote_addr or "") and _is_loopback(
-        urlsplit(f"//{request.host}").hostname or ""
-    )
+    asked = _address(f"//{request.host}")
+    return _is_loopback(request.remote_addr or "") and _is_loopback(asked.hostname or "")
 
 
 def _from_own_page() -> bool:
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and _address(origin).netloc != request.host:
         return False
     return request.method in ("GET", "HEAD", "DELETE") or request.is_json
+
+
+def _address(text: str) -> SplitResult:
+    """An address in its parts; none for what is no address."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_loopback(name: str) -> bool:
