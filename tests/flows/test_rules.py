@@ -14,6 +14,7 @@ from reranker.rules.rule_store import RULES_INDEX
 from tests.conftest import Stack
 from tests.flows.test_search import LAMPS, MATCH, ids, own, products, raw
 from tests.flows.worker_process import wait_until
+from tests.gateway.test_pages import replace_a_process
 
 WHEN = {"query": {"words": "lamp"}}
 Gateway = Elasticsearch
@@ -186,6 +187,20 @@ def test_what_is_hidden_later_is_gone_from_an_order_that_was_kept(
     assert ids(page(10)) == [name for name in ids(second) if name != hidden]
     assert page(10)["hits"]["total"] == first["hits"]["total"]
     assert hidden not in [name for start in range(20, 300, 10) for name in ids(page(start))]
+
+
+def test_a_process_that_takes_anothers_place_knows_the_rules_from_its_first_answer(
+    desk: Desk, gateway: Gateway, stack: Stack, index: str
+) -> None:
+    desk.draft("pin", {"pin": [{"id": "other-0", "position": 2}], "hide": ["lamp-1"]})
+    desk.publish()
+    replace_a_process(stack)
+    ext = own("fused", rank_window_size=300)
+    for _ in range(40):
+        answer = gateway.search(index=index, query=MATCH, size=300, source=False, ext=ext)
+        assert answer["hitweave"]["rules"] == ["pin"]
+        assert ids(answer)[1] == "other-0"
+        assert "lamp-1" not in ids(answer)
 
 
 def test_a_rule_that_elasticsearch_no_longer_takes_is_left_out_and_named(
