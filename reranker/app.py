@@ -21,7 +21,9 @@ from reranker.routes import (
     passthrough,
     problems,
     rerank,
+    rules,
     search,
+    suggest,
 )
 from reranker.serving.process import Process, open_process
 
@@ -42,7 +44,7 @@ class Holder:
             if self._opened is None or self._pid != os.getpid():
                 self._opened = open_process(server_settings.load(), sidecar_settings.load())
                 self._pid = os.getpid()
-                self._opened.models.start()
+                self._opened.start()
             return self._opened
 
 
@@ -61,6 +63,8 @@ def create_app(process: Process | None = None) -> Flask:
         search,
         multi_search,
         rerank,
+        rules,
+        suggest,
         embed,
         events,
         pages,
