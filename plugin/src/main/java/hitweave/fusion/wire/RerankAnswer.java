@@ -11,7 +11,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** A checked answer of POST /rerank: every candidate once, scores finite and never rising. */
+/**
+ * A checked answer of POST /rerank: every candidate once, scores finite and never rising. Merchandising rules may
+ * have taken candidates out; then the answer names the rules.
+ */
 public record RerankAnswer(String model, String degraded, List<Item> items) {
     /** One candidate with its new score. */
     public record Item(String id, float score) {}
@@ -34,7 +37,9 @@ public record RerankAnswer(String model, String degraded, List<Item> items) {
         List<Item> items = items(answer.get("items"));
         Set<String> ids = new HashSet<>();
         items.forEach(item -> ids.add(item.id()));
-        if (items.size() != asked.size() || ids.equals(asked) == false) {
+        boolean ruled = answer.get("rules") instanceof List<?> rules && rules.isEmpty() == false;
+        boolean complete = ruled ? asked.containsAll(ids) : ids.equals(asked);
+        if (items.size() != ids.size() || complete == false) {
             throw new Wrong("other items than asked for");
         }
         return new RerankAnswer(text(answer.get("model")), text(answer.get("degraded")), items);

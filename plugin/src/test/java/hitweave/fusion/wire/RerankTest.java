@@ -33,6 +33,13 @@ public class RerankTest {
     }
 
     @Test
+    public void rulesMayTakeCandidatesOutWhereTheAnswerNamesThem() throws Exception {
+        RerankAnswer answer = decode("{'rules':['hide'],'items':[{'id':'b','score':1}]}");
+        assertEquals(List.of(new RerankAnswer.Item("b", 1f)), answer.items());
+        assertEquals(List.of(), decode("{'rules':['hide'],'items':[]}").items());
+    }
+
+    @Test
     public void anythingButEveryCandidateOnceWithFallingFiniteScoresIsRefused() {
         for (String wrong : List.of(
             "",
@@ -41,6 +48,9 @@ public class RerankTest {
             "{}",
             "{'items':null}",
             "{'items':[{'id':'a','score':1}]}",
+            "{'rules':[],'items':[{'id':'a','score':1}]}",
+            "{'rules':['hide'],'items':[{'id':'c','score':1}]}",
+            "{'rules':['hide'],'items':[{'id':'a','score':1},{'id':'a','score':0}]}",
             "{'items':[{'id':'a','score':1},{'id':'a','score':0}]}",
             "{'items':[{'id':'a','score':1},{'id':'c','score':0}]}",
             "{'items':[{'id':'a','score':1},{'id':'b','score':2}]}",
