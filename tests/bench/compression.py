@@ -23,7 +23,7 @@ from rich.table import Table
 
 from compose.local.home import Home
 from indexer import settings as server_settings
-from indexer.behaviour import copurchase
+from indexer.behaviour import copurchase, identity
 from indexer.catalogue.generation import Generation, resolve
 from reranker import settings
 from reranker.evaluation import judgements
@@ -79,8 +79,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.compression", description=__doc__)
     parser.add_argument("--home", default=os.environ.get("HITWEAVE_HOME", ".hitweave"))
     parser.add_argument("--index", required=True)
-    parser.add_argument("--cases", type=Path, help="as `hitweave evaluate --cases`; without it, "
-                        "the vector index alone is measured")  # fmt: skip
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        help="as `hitweave evaluate --cases`; without it the vector index alone is measured",
+    )
     parser.add_argument("--query", type=int, default=0)
     parser.add_argument("--limit", type=int, default=1000)
     return parser.parse_args()
@@ -160,12 +163,12 @@ def of_cards(
 ) -> list[dict[str, Any]]:
     """The text vectors on the item cards; bytes an item."""
     place = {name: row for row, name in enumerate(ids)}
-    hashes = {int(h): row for h, row in zip(hashes_of(ids), range(len(ids)), strict=True)}
+    place_of_hash = {number: row for row, number in enumerate(identity.hashes(ids).tolist())}
 
     def with_vectors(decoded: Vectors) -> Callable[[Situation], Situation]:
         def changed(situation: Situation) -> Situation:
             rows = [place.get(name, -1) for name in situation.candidates.ids]
-            past = [hashes.get(int(item), -1) for item in situation.history["item"]]
+            past = [place_of_hash.get(int(item), -1) for item in situation.history["item"]]
             return substituted(situation, taken(decoded, rows), taken(decoded, past))
 
         return changed
@@ -200,13 +203,6 @@ def of_partners(cases: Sequence[Case], scorer: Scorer) -> list[dict[str, Any]]:
         for most in (copurchase.PARTNERS_MAX, 64, 32, 16)
     }
     return compared("co-purchase", variants, cases)
-
-
-def hashes_of(ids: Sequence[str]) -> NDArray[np.uint64]:
-    """Item hashes as profiles keep them."""
-    from indexer.behaviour.identity import hashes
-
-    return hashes(list(ids))
 
 
 def taken(vectors: Vectors, rows: Sequence[int]) -> Vectors:

@@ -43,8 +43,13 @@ def recall(found: Sequence[Sequence[int]], exact: NDArray[np.intp]) -> float:
 
 def filled(es: Elasticsearch, name: str, kind: str, vectors: Vectors) -> None:
     """A new index of one field, one segment."""
-    field = {"type": "dense_vector", "dims": vectors.shape[1], "index": True,
-             "similarity": "cosine", "index_options": {"type": kind}}  # fmt: skip
+    field = {
+        "type": "dense_vector",
+        "dims": vectors.shape[1],
+        "index": True,
+        "similarity": "cosine",
+        "index_options": {"type": kind},
+    }
     es.indices.create(
         index=name,
         settings={"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": -1},
@@ -60,8 +65,12 @@ def searched(es: Elasticsearch, name: str, queries: Vectors) -> tuple[list[list[
     """Neighbours of each query, and the median milliseconds."""
     found, took = [], []
     for query in queries:
-        knn = {"field": "v", "query_vector": query.tolist(), "k": NEIGHBOURS,
-               "num_candidates": NEIGHBOURS}  # fmt: skip
+        knn = {
+            "field": "v",
+            "query_vector": query.tolist(),
+            "k": NEIGHBOURS,
+            "num_candidates": NEIGHBOURS,
+        }
         started = time.perf_counter()
         answer = es.search(index=name, knn=knn, size=NEIGHBOURS, source=False)
         took.append(time.perf_counter() - started)
