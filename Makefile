@@ -4,9 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSIONS ?= 9.3.0 9.3.2 9.3.4 9.5.2 9.5.3
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo bench test check format clean
+.PHONY: help setup demo bench plugin test check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,9 @@ demo: setup ## start the local stack, index, learn, search side by side; ONCE=1 
 
 bench: setup ## speed against the bare node in one run; writes tests/bench/latest.json
 	$(BIN)/python -m tests.bench
+
+plugin: ## zips of the plugin for the releases in VERSIONS; needs Maven and a JDK 21 or later
+	plugin/build.sh $(VERSIONS)
 
 test: setup ## the whole test suite on real servers
 	$(BIN)/python -m pytest $(ARGS)

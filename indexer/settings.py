@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         1_000_000, ge=1000, description="A longer catalogue or event line is rejected."
     )
     events_chunk: int = Field(2000, ge=1, le=20_000, description="Events in one task at the most.")
+    suggest_shoppers_min: int = Field(
+        3,
+        ge=1,
+        le=32,
+        description="Shoppers who must have searched for a text with success before it is kept.",
+    )
     visibility_timeout_seconds: int = Field(
         30, ge=5, description="After this long without an end, a task goes to another worker."
     )

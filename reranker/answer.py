@@ -6,8 +6,8 @@ waited for before everything that can be under way is.
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,9 @@ from reranker.retrieval.candidates import Candidates, NoIdColumn, Retrieved
 from reranker.retrieval.fetch import Asking
 from reranker.retrieval.node import LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
-from reranker.serving import knowledge, metrics, order, paging, pins, scoring
+from reranker.rules.effects import NO_EFFECTS, Effects
+from reranker.rules.matching import NO_RULES, RuleSet
+from reranker.serving import knowledge, metrics, order, paging, pins, ruling, scoring
 from reranker.serving.call import Call
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
@@ -35,24 +37,45 @@ from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
 from reranker.serving.recorder import Search
+from reranker.serving.ruling import Source
 from reranker.serving.scoring import Fused
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE, FUSION_SHARE = 0.8, 0.85
 
 Vector = NDArray[np.float32]
+Available = NDArray[np.bool_] | None
 
 
 def search(process: Process, call: Call) -> dict[str, Any]:
-    """The answer to a ranked search; raises fetch.Refused with Elasticsearch's own error."""
+    """The answer to a ranked search; raises fetch.Refused with Elasticsearch's own error.
+
+    Where a query of a rule may be what is refused, the search goes on without such rules.
+    """
+    try:
+        return _answered(process, call)
+    except fetch.Refused:
+        plain = call.rules.without_queries()
+        if plain is call.rules:
+            raise
+    answer = _answered(process, replace(call, rules=plain))
+    log("answer").error("rules_refused", index=call.generation.index)
+    answer["hitweave"]["degraded"] = answer["hitweave"]["degraded"] or "rules_refused"
+    return answer
+
+
+def _answered(process: Process, call: Call) -> dict[str, Any]:
     ranking = None
     if call.request.options.mode == "bm25":
-        answer = paging.own_order(process, call, degraded=None)
+        answer = paging.own_order(process, ruling.under_rules(call, process.clock()), degraded=None)
     else:
         try:
             answer, ranking = _ranked(process, call)
         except LateAnswer:
-            answer = paging.own_order(process, call, degraded="deadline")
+            answer = paging.own_order(
+                process, ruling.under_rules(call, process.clock()), degraded="deadline"
+            )
+    _ask_what_was_meant(process, call, answer, ranking)
     _note(process, call, answer, ranking)
     return answer
 
@@ -63,6 +86,8 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
     """
     key = pins.key_of(call)
     pin, ranking, made = _pinned(process, call, key), None, None
+    now = ruling.under_rules(call, process.clock())
+    call = ruling.under(call, pin.effects) if pin else now
     if pin is None or call.request.options.explain:
         ranking = rank(process, call)
     if pin is None and ranking is not None:
@@ -70,7 +95,8 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
         if not pin.fits_on(call.request):
             process.pins.keep(key, pin)
     assert pin is not None  # noqa: S101 - one of the two made it
-    return paging.page(process, call, key, pin, ranking), made
+    hidden = frozenset(now.effects.hidden)
+    return paging.page(process, call, key, pin, ranking, left_out=hidden), made
 
 
 def rank(process: Process, call: Call) -> Ranking:
@@ -99,35 +125,47 @@ def rank(process: Process, call: Call) -> Ranking:
     fused = _score(process, call, asked)
     if request.options.record:
         process.drift.sample(generation.index, fused)
-    ordered = _in_order(process, call, asked, fused, retrieved.groups)
+    can_be_had = _can_be_had(process, call, asked, fused)
+    ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had)
     return Ranking(
         ordered=ordered,
+        placed=placed,
         fused=fused,
         retrieved=retrieved,
         degraded=no_vector or no_memory or no_shopper or retrieved.degraded or fused.degraded,
         elasticsearch_ms=elasticsearch_ms,
         fusion_ms=call.deadline.took_ms() - elasticsearch_ms,
+        effects=call.effects,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenList:
-    """Candidates to rank that a client found itself; no index: by what they bring alone."""
+    """Candidates to rank that a client found itself; no index: by what they bring alone.
+
+    `window` is how many of them the model looks at; `headers` go to Elasticsearch where rules make
+    it be asked.
+    """
 
     text: str
     candidates: Candidates
+    window: int
     generation: Generation | None
     shopper: str | None
     context: Mapping[str, Any]
+    rules: RuleSet = NO_RULES
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reranked:
-    """A given list in its new order."""
+    """A given list in its new order; `candidates` are those of it that rules leave in."""
 
+    candidates: Candidates
     ordered: Ordered
     fused: Fused
     degraded: str | None
+    effects: Effects = NO_EFFECTS
 
 
 def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
@@ -135,26 +173,34 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     generation = given.generation
     if generation is None:
         fused = Fused(baseline.prior_of_legs(given.candidates))
-        return Reranked(order.by_score(fused.scores), fused, None)
-    reading, no_memory = _ask_memory(
-        process, generation.index, given.shopper, given.text, personal=True
-    )
-    vector, no_vector = _encode(process, generation, given.text)
+        return Reranked(given.candidates, order.by_score(fused.scores), fused, None)
+    effects = ruling.effects_on(given.rules, given.text, given.context, process.clock())
+    text = effects.text or given.text
+    reading, no_memory = _ask_memory(process, generation.index, given.shopper, text, personal=True)
+    vector, no_vector = _encode(process, generation, text)
+    source = Source(process.nodes, generation, given.headers, deadline.left(SEARCH_SHARE))
+    ruled = ruling.narrowed_list(effects, given.candidates, source)
     who, no_shopper = _known(process, generation, reading)
     asked = Asked(
         index=generation.index,
         recipe_digest=recipe_digest(generation.recipe),
-        text=given.text,
-        candidates=given.candidates,
-        window=len(given.candidates),
+        text=text,
+        candidates=ruled.candidates,
+        window=given.window,
         vector=vector,
         who=who,
         dims=generation.recipe.dims,
         context=given.context,
     )
-    fused = _fused_in_time(process, asked, deadline)
-    ordered = order.by_score(fused.scores, available=_available(process, asked, fused))
-    return Reranked(ordered, fused, no_vector or no_memory or no_shopper or fused.degraded)
+    nothing = Fused(baseline.rrf(ruled.candidates))
+    fused = _fused_in_time(process, asked, deadline) if len(ruled.candidates) else nothing
+    return Reranked(
+        candidates=ruled.candidates,
+        ordered=ruled.in_order(fused.scores, _available(process, asked, fused)),
+        fused=fused,
+        degraded=no_vector or no_memory or no_shopper or ruled.degraded or fused.degraded,
+        effects=effects,
+    )
 
 
 def _ask_memory(
@@ -188,6 +234,7 @@ def _start_search(process: Process, call: Call, vector: Vector | None) -> Asking
         fetch.vector_search(call.generation, process.settings.num_candidates),
         call.generation.config.search_fields,
         id_column=process.generations.has_id_column(call.generation),
+        beside=ruling.beside(call.effects),
     )
     return fetch.start(
         process.nodes,
@@ -242,21 +289,14 @@ def _fused_in_time(process: Process, asked: Asked, deadline: Deadline) -> Fused:
     return fused
 
 
-def _in_order(
-    process: Process,
-    call: Call,
-    asked: Asked,
-    fused: Fused,
-    groups: Sequence[str | None] | None,
-) -> Ordered:
-    """The final order. Rules and diversity go here, between the scores and what sold out."""
-    can_be_had = None
-    if not call.request.unavailable_asked_for and asked.who is not None:
-        can_be_had = _available(process, asked, fused)
-    return order.by_score(fused.scores, available=can_be_had, groups=groups)
+def _can_be_had(process: Process, call: Call, asked: Asked, fused: Fused) -> Available:
+    """Which candidates can be had; None where that does not matter or is not known."""
+    if call.request.unavailable_asked_for or asked.who is None:
+        return None
+    return _available(process, asked, fused)
 
 
-def _available(process: Process, asked: Asked, fused: Fused) -> NDArray[np.bool_] | None:
+def _available(process: Process, asked: Asked, fused: Fused) -> Available:
     """Which candidates can be had; the fusion looked at it, ranks alone did not."""
     if fused.available is not None:
         return fused.available
@@ -268,6 +308,29 @@ def _pinned(process: Process, call: Call, key: str) -> Pin | None:
     if call.request.start == 0 and call.request.ubi.query_id is None:
         return None
     return process.pins.read(key)
+
+
+def _ask_what_was_meant(
+    process: Process, call: Call, answer: dict[str, Any], made: Ranking | None
+) -> None:
+    """Put into the answer what a search that found little by its words may have meant."""
+    request = call.request
+    if request.start or not request.size or request.options.mode == "knn":
+        return
+    found = _found_by_words(answer, made)
+    if found is None or found > process.settings.did_you_mean_hits_max:
+        return
+    meant = process.phrases.find(call.generation.index).meant(request.text)
+    if meant is not None:
+        answer["hitweave"]["did_you_mean"] = meant
+
+
+def _found_by_words(answer: Mapping[str, Any], made: Ranking | None) -> int | None:
+    """How many hits the words alone have; None where that is not known."""
+    if made is not None:
+        return int(np.isfinite(made.retrieved.candidates.bm25_rank).sum())
+    total = answer["hits"].get("total")
+    return int(total["value"]) if isinstance(total, Mapping) else None
 
 
 def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking | None) -> None:
@@ -284,6 +347,7 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         query_id=call.query_id,
         ids=ids,
         timestamp=event.iso(process.clock()),
+        rules=answer["hitweave"].get("rules", ()),
     )
     served = made.served(ids, process.settings.record_signals) if made else None
     process.recorder.record(call.generation.index, Search(document, served))

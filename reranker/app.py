@@ -22,7 +22,9 @@ from reranker.routes import (
     problems,
     recommend,
     rerank,
+    rules,
     search,
+    suggest,
 )
 from reranker.serving.process import Process, open_process
 
@@ -43,7 +45,7 @@ class Holder:
             if self._opened is None or self._pid != os.getpid():
                 self._opened = open_process(server_settings.load(), sidecar_settings.load())
                 self._pid = os.getpid()
-                self._opened.models.start()
+                self._opened.start()
             return self._opened
 
 
@@ -63,6 +65,8 @@ def create_app(process: Process | None = None) -> Flask:
         multi_search,
         rerank,
         recommend,
+        rules,
+        suggest,
         embed,
         events,
         pages,

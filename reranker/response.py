@@ -44,6 +44,7 @@ class Page:
     suggest: Mapping[str, Any] | None = None
     explanations: Sequence[Mapping[str, Any] | None] = field(default_factory=tuple)
     explained: Mapping[str, Any] = field(default_factory=dict)  # by id, beside Elasticsearch's form
+    told: Mapping[str, Any] = field(default_factory=dict)  # further keys of `hitweave`
 
 
 def search_answer(page: Page) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def search_answer(page: Page) -> dict[str, Any]:
     if page.suggest is not None:
         answer["suggest"] = page.suggest
     own = own_sections(page.query_id, page.model, page.degraded, page.window, page.took)
+    own["hitweave"].update(page.told)
     if page.explained:
         own["hitweave"]["explained"] = page.explained
     return answer | own
@@ -129,8 +131,12 @@ def recorded_query(
     query_id: str,
     ids: Sequence[str],
     timestamp: str,
+    rules: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The UBI query document of a search, with the ids that it showed."""
+    """The UBI query document of a search, with the ids it showed and the rules it was under."""
+    attributes = dict(request.ubi.query_attributes) | {"from": request.start}
+    if rules:
+        attributes["rules"] = list(rules)
     document: dict[str, Any] = {
         "application": request.ubi.application or application,
         "query_id": query_id,
@@ -138,7 +144,7 @@ def recorded_query(
         "client_id": request.shopper.client_id,
         "user_id": request.shopper.user_id,
         "session_id": request.shopper.session_id,
-        "query_attributes": dict(request.ubi.query_attributes) | {"from": request.start},
+        "query_attributes": attributes,
         "object_id_field": request.ubi.object_id_field,
         "query_response_hit_ids": list(ids),
         "timestamp": timestamp,

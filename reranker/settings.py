@@ -5,7 +5,7 @@ Every bound on work has its unit in its name; `problems()` checks the bounds aga
 
 from functools import lru_cache
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from indexer.errors import InvalidSettings
@@ -63,6 +63,15 @@ class Settings(BaseSettings):
     )
     gateway_allow_writes: bool = Field(
         False, description="Pass writes and administration on to Elasticsearch."
+    )
+    did_you_mean_hits_max: int = Field(
+        2, ge=0, description="A search whose words match at most so many is asked what it meant."
+    )
+    rules_token: SecretStr | None = Field(
+        None, description="Who sends it may edit rules; without one only the machine itself may."
+    )
+    rules_poll_seconds: float = Field(
+        1.0, gt=0, description="How often the live rules are looked at."
     )
 
     def problems(self) -> list[str]:

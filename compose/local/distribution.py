@@ -1,4 +1,4 @@
-"""Elastic's archive, unpacked, with our module node-basics compiled into it.
+"""Elastic's archive, unpacked, with our module node-basics and our plugin compiled into it.
 
 One folder serves all stacks; it is never changed after it has its final name.
 """
@@ -7,15 +7,13 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.local import archive
+from compose.local import archive, compiler, fusion_plugin
 from compose.local.java_runtime import Java
-from indexer.errors import StackFailed
 
 SOURCES = Path(__file__).parent / "java"
 MODULE = "node-basics"
@@ -54,6 +52,11 @@ class Distribution:
         return self.folder / CLASS_PATH_HOME
 
     @property
+    def plugin_missing(self) -> str | None:
+        """Why there is no retriever plugin; None where there is."""
+        return fusion_plugin.missing(self.folder)
+
+    @property
     def class_path(self) -> str:
         """All jars of the server, then our launcher."""
         jars = sorted((self.folder / "lib").glob("*.jar"))
@@ -70,6 +73,7 @@ def unpacked(root: Path, java: Java, progress: archive.Progress | None = None) -
             _unzip(archive.fetch(archive.ELASTICSEARCH, progress), partial)
             _add_module(partial, java)
             _add_class_path_home(partial)
+            fusion_plugin.add(partial, (partial, partial / CLASS_PATH_HOME), java)
             partial.rename(target)
         os.utime(target)
         _remove_unused(root)
@@ -93,7 +97,8 @@ def notice() -> str | None:
 
 def _sources_digest() -> str:
     digest = hashlib.sha256(MODULE_DESCRIPTOR.encode())
-    for source in (*sorted(SOURCES.glob("*.java")), Path(__file__)):
+    ours = (Path(__file__), Path(fusion_plugin.__file__), Path(compiler.__file__))
+    for source in (*sorted(SOURCES.glob("*.java")), *fusion_plugin.files(), *ours):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -120,31 +125,18 @@ def _add_module(folder: Path, java: Java) -> None:
     shutil.copy(smartcn, module / smartcn.name)
     classes = _compile(folder, module / smartcn.name, java)
     launcher = {path for path in classes.rglob("*.class") if path.stem.startswith(LAUNCHER)}
-    _jar(classes, launcher, _make_readable(folder / CLASS_PATH_HOME) / LAUNCHER_JAR)
-    _jar(classes, set(classes.rglob("*.class")) - launcher, module / f"{MODULE}.jar")
+    compiler.pack(classes, launcher, _make_readable(folder / CLASS_PATH_HOME) / LAUNCHER_JAR)
+    compiler.pack(classes, set(classes.rglob("*.class")) - launcher, module / f"{MODULE}.jar")
     shutil.rmtree(classes)
     (module / "plugin-descriptor.properties").write_text(MODULE_DESCRIPTOR)
     _readable_files(module)
 
 
 def _compile(folder: Path, smartcn: Path, java: Java) -> Path:
-    """Compile with Eclipse's compiler, which needs no JDK; raises StackFailed with its words."""
     classes = folder / "classes"
     jars = [*sorted((folder / "lib").glob("*.jar")), smartcn]
-    command = [str(java.program), "-jar", str(archive.fetch(archive.COMPILER))]
-    command += ["-source", "21", "-target", "21", "-proc:none", "-nowarn"]
-    command += ["-classpath", os.pathsep.join(map(str, jars)), "-d", str(classes)]
-    command += [str(source) for source in sorted(SOURCES.glob("*.java"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise StackFailed(f"the module {MODULE} does not compile:\n{done.stdout}{done.stderr}")
+    compiler.compile_java(f"the module {MODULE}", SOURCES.glob("*.java"), jars, java, classes)
     return classes
-
-
-def _jar(root: Path, files: set[Path], path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as jar:
-        for file in sorted(files):
-            jar.write(file, file.relative_to(root).as_posix())
 
 
 def _add_class_path_home(folder: Path) -> None:

@@ -9,6 +9,7 @@ from compose.local.archive import ELASTICSEARCH_VERSION, Progress
 from compose.local.home import Home
 from compose.local.part import Part, Readiness
 from compose.local.ports import LOOPBACK
+from indexer.catalogue.product import RESERVED
 from indexer.errors import AskedWrongly
 
 NAME = "elasticsearch"
@@ -35,6 +36,10 @@ cluster.routing.allocation.disk.threshold_enabled: false
 SECURITY_SETTINGS = """\
 xpack.security.enabled: false
 xpack.license.self_generated.type: basic
+"""
+PLUGIN_SETTINGS = """\
+attention_fusion.url: "{sidecar_url}"
+attention_fusion.id_field: {id_column}
 """
 LOGGING = """\
 status = error
@@ -80,14 +85,16 @@ class Node:
     heap: str
 
 
-def prepare(home: Home, port: int, heap: str, progress: Progress | None = None) -> Node:
+def prepare(
+    home: Home, port: int, heap: str, sidecar_url: str, progress: Progress | None = None
+) -> Node:
     """Find Java, unpack the archive where needed and write the node's configuration."""
     if not HEAP.fullmatch(heap):
         raise AskedWrongly(f"--es-heap is {heap!r}: give a size such as 512m or 1g")
     place = ground.prepare(home)
     java = java_runtime.choose(place)
     node = Node(place, java, distribution.unpacked(place.distributions, java, progress), port, heap)
-    _configure(node)
+    _configure(node, sidecar_url)
     return node
 
 
@@ -104,11 +111,17 @@ def part(node: Node, home: Home) -> Part:
         gid=node.ground.gid,
         stop_seconds=45,
         advice=ADVICE,
-        note=f"Elasticsearch {ELASTICSEARCH_VERSION}, {node.java.describe()}",
+        note=_note(node),
     )
 
 
-def _configure(node: Node) -> None:
+def _note(node: Node) -> str:
+    missing = node.distribution.plugin_missing
+    without = f"; without the retriever attention_fusion: {missing}" if missing else ""
+    return f"Elasticsearch {ELASTICSEARCH_VERSION}, {node.java.describe()}{without}"
+
+
+def _configure(node: Node, sidecar_url: str) -> None:
     place = node.ground
     folders = {name: place.own(place.node / name) for name in ("config", "data", "logs", "tmp")}
     text = SETTINGS.format(
@@ -124,7 +137,9 @@ def _configure(node: Node) -> None:
     place.own(config / "jvm.options.d")
     (config / "jvm.options.d" / "hitweave.options").write_text(OPTIONS)
     security = SECURITY_SETTINGS if node.java.complete else ""
-    (config / "elasticsearch.yml").write_text(text + security)
+    plugin = "" if node.distribution.plugin_missing else PLUGIN_SETTINGS
+    plugin = plugin.format(sidecar_url=sidecar_url, id_column=f"{RESERVED}.id")
+    (config / "elasticsearch.yml").write_text(text + security + plugin)
     (config / "log4j2.properties").write_text(LOGGING)
     for file in config.rglob("*"):
         place.give(file)

@@ -94,7 +94,8 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
     write_json(home.addresses_file, wish.addresses().model_dump())
     parts: list[Part] = []
     if wish.starts(elasticsearch.NAME):
-        node = elasticsearch.prepare(home, wish.es_port, wish.es_heap, progress)
+        sidecar_url = wish.addresses().sidecar_url
+        node = elasticsearch.prepare(home, wish.es_port, wish.es_heap, sidecar_url, progress)
         parts.append(elasticsearch.part(node, home))
     if wish.starts(valkey.NAME):
         parts.append(valkey.part(home, wish.valkey_port))

@@ -15,7 +15,7 @@ from elasticsearch import ApiError, Elasticsearch
 from redis.client import Pipeline
 
 from indexer import telemetry
-from indexer.behaviour import arrivals, journal, journal_index, store
+from indexer.behaviour import arrivals, journal, journal_index, state, store
 from indexer.behaviour.arrivals import Arrival, Document, Ticket
 from indexer.behaviour.event import event_of
 from indexer.behaviour.journal import Written
@@ -57,14 +57,20 @@ def outcomes(valkey: redis.Redis, job: str) -> dict[int, Folded]:
 
 
 def drain(
-    es: Elasticsearch, valkey: redis.Redis, index: str, *, documents_max: int, seconds_max: float
+    es: Elasticsearch,
+    valkey: redis.Redis,
+    index: str,
+    *,
+    documents_max: int,
+    seconds_max: float,
+    folding: store.Folding = state,
 ) -> bool:
     """Fold what has arrived; whether more is left after `seconds_max`."""
     until = time.monotonic() + seconds_max
     with arrivals.turn(valkey, index) as turn:
         while waiting := arrivals.oldest(valkey, index, documents_max):
             for together in _groups(waiting):
-                _fold_or_set_aside(es, valkey, index, together)
+                _fold_or_set_aside(es, valkey, index, together, folding)
                 arrivals.extend(turn)
             if time.monotonic() > until:
                 return True
@@ -87,11 +93,15 @@ def _groups(waiting: Sequence[Arrival]) -> Iterator[list[Arrival]]:
 
 
 def _fold_or_set_aside(
-    es: Elasticsearch, valkey: redis.Redis, index: str, together: list[Arrival]
+    es: Elasticsearch,
+    valkey: redis.Redis,
+    index: str,
+    together: list[Arrival],
+    folding: store.Folding,
 ) -> None:
     """Fold entries; those that waiting does not cure go aside alone, with their reason."""
     try:
-        fold(es, valkey, index, together)
+        fold(es, valkey, index, together, folding)
     except WAITING_CURES:
         raise
     except Exception as error:
@@ -99,7 +109,7 @@ def _fold_or_set_aside(
             raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
         if len(together) > 1:
             for arrival in together:
-                _fold_or_set_aside(es, valkey, index, [arrival])
+                _fold_or_set_aside(es, valkey, index, [arrival], folding)
             return
         reason = type(error).__name__
         _log.exception("arrival_set_aside", index=index, documents=len(together[0]))
@@ -109,7 +119,13 @@ def _fold_or_set_aside(
             pipe.execute()
 
 
-def fold(es: Elasticsearch, valkey: redis.Redis, index: str, together: Sequence[Arrival]) -> Folded:
+def fold(
+    es: Elasticsearch,
+    valkey: redis.Redis,
+    index: str,
+    together: Sequence[Arrival],
+    folding: store.Folding,
+) -> Folded:
     """Journal and fold entries, and take them out of the stream in the same transaction."""
     started = time.monotonic()
     received_at = together[0].received_at
@@ -128,7 +144,7 @@ def fold(es: Elasticsearch, valkey: redis.Redis, index: str, together: Sequence[
         arrivals.remove(pipe, index, together)
         _finish(pipe, together[0].ticket, outcome(applied))
 
-    result = outcome(store.apply(valkey, index, folded, also=note))
+    result = outcome(store.apply(valkey, index, folded, folding=folding, also=note))
     _log.info(
         "folded",
         index=index,

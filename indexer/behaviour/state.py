@@ -1,4 +1,5 @@
-"""What is remembered of behaviour, as keys and values: the only place that knows all of them.
+"""What is remembered of behaviour, as keys and values: the only place that knows all that ranking
+reads (texts to suggest are beside it, in `phrases`).
 
 Pure: the store reads and writes. Folding the same events in another order gives the same counts
 (up to rounding); unknown actions change nothing. Keys are suffixes of `hw:{index}:`.

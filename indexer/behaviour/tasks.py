@@ -15,7 +15,7 @@ from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, settings, telemetry
-from indexer.behaviour import arrivals, fold
+from indexer.behaviour import arrivals, fold, phrases
 from indexer.behaviour.arrivals import FOLD, QUEUE, Document
 from indexer.errors import ElasticsearchUnavailable, HitweaveError
 
@@ -49,7 +49,15 @@ def fold_events(index: str) -> None:
     known = settings.load()
     es, valkey = _clients(os.getpid())
     seconds_max = known.task_time_limit_seconds * TIME_SHARE_TO_DRAIN
-    if fold.drain(es, valkey, index, documents_max=known.events_chunk, seconds_max=seconds_max):
+    more = fold.drain(
+        es,
+        valkey,
+        index,
+        documents_max=known.events_chunk,
+        seconds_max=seconds_max,
+        folding=phrases.Folding(known.suggest_shoppers_min),
+    )
+    if more:
         arrivals.wake(index)
 
 

@@ -1,4 +1,4 @@
-"""The index of behavioural item vectors, as a reader knows it: its name and how it is asked. Pure."""
+"""The index of behavioural item vectors as a reader knows it: its name, how it is asked. Pure."""
 
 from typing import Any
 

@@ -5,13 +5,13 @@ other one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.retrieval.query import ID_COLUMN, KEYWORD_NAME
+from reranker.retrieval.query import ID_COLUMN, KEYWORD_NAME, MARK_NAME
 
 TRACKED_TOTAL = 10_000  # Elasticsearch counts this far unless told otherwise
 
@@ -59,7 +59,9 @@ class Total:
 class Retrieved:
     """One retrieval, decoded.
 
-    `groups` has each candidate's value of the collapse field, None where nothing is collapsed.
+    `groups` has each candidate's value of the collapse field, None where nothing is collapsed;
+    `marks` which of the marks each matches, by their numbers, empty where none were asked for.
+    `pinned` are the documents found by id, with their value of the collapse field.
     """
 
     candidates: Candidates
@@ -70,6 +72,8 @@ class Retrieved:
     suggest: Mapping[str, Any] | None = None
     groups: Sequence[str | None] | None = None
     degraded: str | None = None
+    marks: Sequence[frozenset[int]] = ()
+    pinned: Mapping[str, str | None] = field(default_factory=dict)
 
     def marked(self, reason: str) -> "Retrieved":
         """The same retrieval, degraded for `reason`."""
@@ -82,7 +86,7 @@ def decode(
     keyword_only: bool,
     collapse_field: str | None = None,
 ) -> Retrieved:
-    """Join the answers of legs `keyword`, `knn` and `facets`, those that there are.
+    """Join the answers of legs `keyword`, `knn`, `facets` and `pinned`, those that there are.
 
     `keyword_only` keeps what the keyword leg holds, as a client's `min_score` demands.
     """
@@ -90,18 +94,21 @@ def decode(
     if keyword_only:
         known = {hit["_id"] for hit in keyword}
         knn = [hit for hit in knn if hit["_id"] in known]
+    pinned = _named(responses.get("pinned"))
     candidates = join(keyword, knn)
     first = responses.get("keyword") or responses["knn"]
     facets = responses.get("facets") or responses.get("keyword") or {}
     return Retrieved(
         candidates=candidates,
         groups=_groups(candidates, (*knn, *keyword), collapse_field),
-        total=_total(responses, knn),
+        total=_total(responses, [*knn, *_beside(pinned, knn)]),
         shards=first["_shards"],
         timed_out=any(answer.get("timed_out") for answer in responses.values()),
         aggregations=facets.get("aggregations"),
         suggest=first.get("suggest"),
         degraded=_partial(responses),
+        marks=marks_of(candidates.ids, (*knn, *keyword)),
+        pinned={hit["_id"]: _group(hit, collapse_field) for hit in pinned},
     )
 
 
@@ -120,6 +127,16 @@ def join(keyword: Sequence[Mapping[str, Any]], knn: Sequence[Mapping[str, Any]])
         cosine[at] = np.array([hit["_score"] for hit in knn], dtype=np.float32) * 2.0 - 1.0
         knn_rank[at] = np.arange(1, len(knn) + 1)
     return Candidates(list(rows), bm25, bm25_rank, cosine, knn_rank)
+
+
+def marks_of(ids: Sequence[str], hits: Iterable[Mapping[str, Any]]) -> list[frozenset[int]]:
+    """Which marks each of `ids` matches, by any of its hits; empty where no hit matches any."""
+    found: dict[str, frozenset[int]] = {}
+    for hit in hits:
+        names = [it for it in hit.get("matched_queries", ()) if it.startswith(MARK_NAME)]
+        if names:
+            found[hit["_id"]] = frozenset(int(it.removeprefix(MARK_NAME)) for it in names)
+    return [found.get(name, frozenset()) for name in ids] if found else []
 
 
 def matches_keywords(hit: Mapping[str, Any]) -> bool:
@@ -170,5 +187,18 @@ def _groups(
 ) -> list[str | None] | None:
     if field is None:
         return None
-    values = {hit["_id"]: hit.get("fields", {}).get(field) for hit in hits}
-    return [None if (v := values[name]) is None else repr(v) for name in candidates.ids]
+    values = {hit["_id"]: _group(hit, field) for hit in hits}
+    return [values[name] for name in candidates.ids]
+
+
+def _group(hit: Mapping[str, Any], field: str | None) -> str | None:
+    value = None if field is None else hit.get("fields", {}).get(field)
+    return None if value is None else repr(value)
+
+
+def _beside(
+    pinned: Sequence[Mapping[str, Any]], knn: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The documents found by id that the vectors did not find too."""
+    found = {hit["_id"] for hit in knn}
+    return [hit for hit in pinned if hit["_id"] not in found]

@@ -129,3 +129,35 @@ def has_key(value: object, names: tuple[str, ...]) -> bool:
     if isinstance(value, list):
         return any(has_key(entry, names) for entry in value)
     return False
+
+
+def with_text(query: Clause, text: str) -> Clause:
+    """The query asking `text` wherever it asked words that score; filters stay as they are."""
+    kind, body = _single(query)
+    if not isinstance(body, Mapping):
+        return query
+    if kind in _FIELD_TEXT:
+        return {kind: {name: _asking(name, part, text) for name, part in body.items()}}
+    if kind in _PLAIN_TEXT or kind in _SYNTAX_TEXT:
+        words = " ".join(_SYNTAX.sub(" ", text).split()) if kind in _SYNTAX_TEXT else text
+        return {kind: {**body, "query": words}}
+    inner = {"bool": ("must", "should"), "dis_max": ("queries",)}.get(kind, ())
+    names = (*inner, *((_WRAPPERS[kind],) if kind in _WRAPPERS else ()))
+    return {
+        kind: {
+            name: _with_text_in(part, text) if name in names else part
+            for name, part in body.items()
+        }
+    }
+
+
+def _asking(name: str, part: Any, text: str) -> Any:
+    if name in ("boost", "_name"):
+        return part
+    return {**part, "query": text} if isinstance(part, Mapping) else text
+
+
+def _with_text_in(value: Any, text: str) -> Any:
+    if isinstance(value, list):
+        return [with_text(part, text) if isinstance(part, Mapping) else part for part in value]
+    return with_text(value, text) if isinstance(value, Mapping) else value

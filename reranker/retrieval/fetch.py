@@ -16,7 +16,7 @@ from indexer.catalogue.generation import Generation
 from reranker.retrieval import query as bodies
 from reranker.retrieval.candidates import Candidates, Retrieved, decode
 from reranker.retrieval.node import JSON, NDJSON, Answer, Nodes, Pending
-from reranker.retrieval.query import Legs, VectorSearch
+from reranker.retrieval.query import Beside, Legs, VectorSearch
 from reranker.retrieval.request import Options, RankedRequest, Shopper, Ubi
 
 QUERIES_PER_CALL = 32
@@ -68,7 +68,12 @@ def start(
     timeout_seconds: float,
 ) -> Asking:
     """Send the legs' multi-search on `target` and return at once."""
-    named = {"keyword": legs.keyword, "knn": legs.knn, "facets": legs.facets}
+    named = {
+        "keyword": legs.keyword,
+        "knn": legs.knn,
+        "facets": legs.facets,
+        "pinned": legs.pinned,
+    }
     asked = {name: body for name, body in named.items() if body is not None}
     pending = nodes.send(
         "POST",
@@ -122,6 +127,30 @@ def search(
         raise Refused(answer)
     found: dict[str, Any] = orjson.loads(answer.body)
     return found
+
+
+def among(
+    nodes: Nodes,
+    target: str,
+    ids: Sequence[str],
+    beside: Beside,
+    filters: Sequence[Mapping[str, Any]],
+    headers: Mapping[str, str],
+    *,
+    timeout_seconds: float,
+) -> list[dict[str, Any]]:
+    """Hits of those of `ids` that satisfy the filters, with their marks; raises Refused."""
+    answer = nodes.ask(
+        "POST",
+        f"/{target}/_search",
+        orjson.dumps(bodies.among(ids, beside, filters)),
+        {"Content-Type": JSON, "Accept": JSON, **headers},
+        timeout_seconds=timeout_seconds,
+    )
+    if answer.status != 200:
+        raise Refused(answer)
+    hits: list[dict[str, Any]] = orjson.loads(answer.body)["hits"]["hits"]
+    return hits
 
 
 def retrieve_many(

@@ -16,6 +16,7 @@ from reranker.retrieval import clause
 from reranker.retrieval.request import RankedRequest
 
 KEYWORD_NAME = "hitweave_keyword"
+MARK_NAME = "hitweave_mark:"
 LEG_KEYS = ("runtime_mappings", "timeout", "stats")
 PAGE_KEYS = (
     *("_source", "fields", "docvalue_fields", "stored_fields", "script_fields", "version"),
@@ -41,6 +42,18 @@ class Legs:
     keyword: Mapping[str, Any] | None
     knn: Mapping[str, Any] | None
     facets: Mapping[str, Any] | None = None
+    pinned: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is asked beside candidates: which of `marks` each hit matches, and documents by id."""
+
+    marks: Sequence[Mapping[str, Any]] = ()
+    pinned: Sequence[str] = ()
+
+
+NOTHING_BESIDE = Beside()
 
 
 def keyword_query(request: RankedRequest, search_fields: Sequence[str]) -> Mapping[str, Any]:
@@ -68,6 +81,7 @@ def legs(
     search_fields: Sequence[str],
     *,
     id_column: bool,
+    beside: Beside = NOTHING_BESIDE,
 ) -> Legs:
     """Both candidate legs and, where facets are asked, the one that counts over their union.
 
@@ -81,19 +95,35 @@ def legs(
     if collapse := request.body.get("collapse"):
         shared["collapse"] = collapse
     narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))
+    pinned = _pinned_leg(request, query, shared, narrowed, beside.pinned)
+    too = [_by_id(beside.pinned, request.filters)] if pinned else []
     nearest = _nearest(request, vector, search, narrowed)
     if nearest is None:
-        return Legs(_keyword_leg(request, query, shared, facets=True), None)
+        keyword = _keyword_leg(request, _marked(query, beside), shared, facets=not too)
+        facets = _facets_leg(request, [query, *too], shared) if too else None
+        return Legs(keyword, None, facets, pinned)
     knn = shared | {
-        "query": _with_keyword_named(nearest, query),
+        "query": _marked(_with_keyword_named(nearest, query), beside),
         "size": request.options.window,
         "track_total_hits": False,
     }
     counted = _nearest(request, vector, search, request.filters) or nearest
     if request.options.mode == "knn":
-        return Legs(None, knn, _facets_leg(request, [counted], shared))
-    keyword = _keyword_leg(request, query, shared, facets=False)
-    return Legs(keyword, knn, _facets_leg(request, [query, counted], shared))
+        return Legs(None, knn, _facets_leg(request, [counted, *too], shared), pinned)
+    keyword = _keyword_leg(request, _marked(query, beside), shared, facets=False)
+    return Legs(keyword, knn, _facets_leg(request, [query, counted, *too], shared), pinned)
+
+
+def among(
+    ids: Sequence[str], beside: Beside, filters: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Which of `ids` satisfy the filters, and which of the marks they match; ids only."""
+    return {
+        "query": _marked(_by_id(ids, filters), beside),
+        "size": len(ids),
+        "_source": False,
+        "track_total_hits": False,
+    }
 
 
 def page(
@@ -212,3 +242,35 @@ def _with_keyword_named(nearest: Mapping[str, Any], query: Mapping[str, Any]) ->
     """The kNN clause alone scores; whether the keywords match too is told by name."""
     silent = {"constant_score": {"filter": query, "boost": 0, "_name": KEYWORD_NAME}}
     return {"bool": {"must": [nearest], "should": [silent]}}
+
+
+def _marked(query: Mapping[str, Any], beside: Beside) -> Mapping[str, Any]:
+    """The query scoring as before, each hit telling by name which of the marks it matches."""
+    if not beside.marks:
+        return query
+    silent = [
+        {"constant_score": {"filter": mark, "boost": 0, "_name": f"{MARK_NAME}{number}"}}
+        for number, mark in enumerate(beside.marks)
+    ]
+    return {"bool": {"must": [query], "should": silent}}
+
+
+def _pinned_leg(
+    request: RankedRequest,
+    query: Mapping[str, Any],
+    shared: Mapping[str, Any],
+    narrowed: Sequence[Mapping[str, Any]],
+    ids: Sequence[str],
+) -> dict[str, Any] | None:
+    """Documents by id, under the client's own filters; a least score asks for matches alone."""
+    if not ids or "min_score" in request.body:
+        return None
+    leg = {name: part for name, part in shared.items() if name != "collapse"}
+    if field := request.collapse_field:
+        leg["docvalue_fields"] = [*leg.get("docvalue_fields", ()), field]
+    named = _with_keyword_named(_by_id(ids, narrowed), query)
+    return leg | {"query": named, "size": len(ids), "track_total_hits": False}
+
+
+def _by_id(ids: Sequence[str], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"filter": [{"ids": {"values": list(ids)}}, *filters]}}

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, render_template, request
 
+from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node
 from reranker.routes.reply import from_node
 
@@ -12,5 +13,6 @@ blueprint = Blueprint("pages", __name__, template_folder="templates")
 def start() -> Response:
     """By what the client accepts."""
     if "text/html" in request.headers.get("Accept", ""):
-        return Response(render_template("storefront.html"), content_type="text/html; charset=utf-8")
+        page = render_template("storefront.html", indices=process().generations.names())
+        return Response(page, content_type="text/html; charset=utf-8")
     return from_node(ask_node())

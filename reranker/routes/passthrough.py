@@ -57,7 +57,7 @@ def allowed(method: str, path: str) -> bool:
 @blueprint.route("/<path:path>", methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
 def anything(path: str) -> Response:  # noqa: ARG001 - the raw path is passed on
     """Any route that is not one of ours."""
-    if not allowed(request.method, _as_segments()) and not _writes_allowed():
+    if not allowed(request.method, _as_segments()) and not writes_allowed():
         return problems.forbidden(
             f"{request.method} {request.path} writes or administers: ask Elasticsearch itself, or "
             "set HITWEAVE_GATEWAY_ALLOW_WRITES=true"
@@ -103,5 +103,6 @@ def raw_target() -> str:
     return uri if uri.startswith("/") else "/" + uri.split("/", 3)[-1]
 
 
-def _writes_allowed() -> bool:
+def writes_allowed() -> bool:
+    """Whether the settings let writes through to Elasticsearch."""
     return bool(current_app.config["HITWEAVE_SETTINGS"].gateway_allow_writes)

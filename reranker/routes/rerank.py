@@ -17,6 +17,7 @@ from reranker.retrieval.request import Shopper
 from reranker.routes.access import process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.rules.matching import NO_RULES
 from reranker.serving import explaining
 from reranker.serving.call import pseudonym_of
 from reranker.serving.deadline import Deadline
@@ -38,7 +39,7 @@ def rerank() -> Response:
         raise InvalidRequest(f"size is {size!r}: use a whole number from 0")
     deadline = Deadline(started, process().settings.deadline_ms / 1000.0)
     ranked = answer.rerank(process(), given, deadline)
-    items = _items(given, ranked, size)
+    items = _items(ranked, size)
     if body.get("explain") is True:
         _explain(items, given, ranked, deadline)
     return json_reply(
@@ -46,15 +47,16 @@ def rerank() -> Response:
             "took": round(deadline.took_ms()),
             "model": ranked.fused.model,
             "degraded": ranked.degraded,
+            **ranked.effects.told(),
             "items": items,
         }
     )
 
 
-def _items(given: GivenList, ranked: Reranked, size: int) -> list[dict[str, Any]]:
+def _items(ranked: Reranked, size: int) -> list[dict[str, Any]]:
     rows, scores = ranked.ordered.rows[:size].tolist(), ranked.ordered.scores[:size].tolist()
     return [
-        {"id": given.candidates.ids[row], "score": score}
+        {"id": ranked.candidates.ids[row], "score": score}
         for row, score in zip(rows, scores, strict=True)
     ]
 
@@ -69,7 +71,7 @@ def _explain(
     )
     list_ = Explainable(
         fused=ranked.fused,
-        candidates=given.candidates,
+        candidates=ranked.candidates,
         ordered=ranked.ordered,
         read_titles=read_titles,
         language=explaining.language_of(given.context),
@@ -85,13 +87,25 @@ def _given(body: dict[str, Any]) -> GivenList:
     context = body.get("context") or {}
     if not isinstance(context, dict):
         raise InvalidRequest("context must be an object of keys and values")
+    candidates = _candidates(required(body, "candidates", list))
+    generation = _generation(body.get("index"))
     return GivenList(
         text=required(body, "query", str),
-        candidates=_candidates(required(body, "candidates", list)),
-        generation=_generation(body.get("index")),
+        candidates=candidates,
+        window=_window(body.get("rank_window_size", len(candidates))),
+        generation=generation,
         shopper=pseudonym_of(shopper, process().pseudonym_key),
         context=context,
+        rules=NO_RULES if generation is None else process().rules.find(generation.index),
+        headers=forwarded_headers(request.headers),
     )
+
+
+def _window(given: Any) -> int:
+    """How many the model looks at; the others follow as both legs together put them."""
+    if not isinstance(given, int) or given < 0:
+        raise InvalidRequest(f"rank_window_size is {given!r}: use a whole number from 0")
+    return given
 
 
 def _generation(index: Any) -> Generation | None:

@@ -88,6 +88,7 @@ def call(asked: RankedRequest, target: str, generation: Generation, started: flo
         shopper=pseudonym_of(asked.shopper, here.pseudonym_key),
         query_id=asked.ubi.query_id or new_query_id(),
         deadline=Deadline(started, here.settings.deadline_ms / 1000.0),
+        rules=here.rules.find(generation.index),
     )
 
 

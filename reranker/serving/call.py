@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from indexer.behaviour import event
 from indexer.catalogue.generation import Generation
 from reranker.retrieval.request import RankedRequest, Shopper
+from reranker.rules.effects import NO_EFFECTS, Effects
+from reranker.rules.matching import NO_RULES, RuleSet
 from reranker.serving.deadline import Deadline
 
 
@@ -17,7 +19,8 @@ class Call:
     """What is asked, of which index, by whom, and until when.
 
     `target` is the name that Elasticsearch is asked for; `headers` go to it; `shopper` is the
-    pseudonym that behaviour is kept under, None for a client without any id.
+    pseudonym that behaviour is kept under, None for a client without any id. `rules` are those
+    that may hold, `effects` what those that hold come to; `draft` says that they are not live.
     """
 
     request: RankedRequest
@@ -27,6 +30,9 @@ class Call:
     shopper: str | None
     query_id: str
     deadline: Deadline
+    rules: RuleSet = NO_RULES
+    effects: Effects = NO_EFFECTS
+    draft: bool = False
 
     @property
     def credentials(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.retrieval.candidates import Candidates
+from reranker.rules.placing import Placed
 
 Scores = NDArray[np.float32]
 
@@ -34,6 +35,18 @@ def by_score(
     if groups is not None:
         rows = _best_of_each(rows, groups)
     return Ordered(rows, np.minimum.accumulate(scores[rows]) if len(rows) else scores[:0])
+
+
+def within(placed: Placed, ids: Sequence[str]) -> Ordered:
+    """The order of those in `placed` that are among `ids`, by their rows there."""
+    row_of = {name: row for row, name in enumerate(ids)}
+    known = [
+        (row_of[name], score)
+        for name, score in zip(placed.ids, placed.scores, strict=True)
+        if name in row_of
+    ]
+    rows = np.array([row for row, _ in known], dtype=np.intp)
+    return Ordered(rows, np.array([score for _, score in known], dtype=np.float32))
 
 
 def vector_scores(candidates: Candidates) -> Scores:

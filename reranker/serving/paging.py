@@ -16,9 +16,18 @@ from reranker.serving.ranking import Ranking
 
 
 def page(
-    process: Process, call: Call, key: str, pin: Pin, ranking: Ranking | None
+    process: Process,
+    call: Call,
+    key: str,
+    pin: Pin,
+    ranking: Ranking | None,
+    *,
+    left_out: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The answer for one page of a pinned order; `ranking` where it was made just now."""
+    """The answer for one page of a pinned order; `ranking` where it was made just now.
+
+    What is `left_out` was hidden since: like what was deleted, it is gone at once from every page.
+    """
     started_ms = call.deadline.took_ms()
     request = call.request
     ids = list(pin.ids[request.start : request.start + request.size])
@@ -27,6 +36,9 @@ def page(
         further = _beyond(process, call, key, pin, request.size - len(ids))
         ids += further
         scores += [pin.scores[-1] if pin.scores else 0.0] * len(further)
+    if not left_out.isdisjoint(ids):
+        kept = [at for at, name in enumerate(ids) if name not in left_out]
+        ids, scores = [ids[at] for at in kept], [scores[at] for at in kept]
     hits, scores = _hits(process, call, ids, scores)
     page_ms = call.deadline.took_ms() - started_ms
     told = _told(process, call, ranking, [hit["_id"] for hit in hits])
@@ -50,6 +62,7 @@ def page(
             ),
             aggregations=pin.aggregations,
             suggest=pin.suggest,
+            told=pin.effects.told(),
             explanations=[None if it is None else it.explanation for it in told],
             explained={
                 hit["_id"]: {"sentence": it.sentence, "attention": it.attention}
@@ -80,13 +93,16 @@ def _told(
 
 
 def own_order(process: Process, call: Call, *, degraded: str | None) -> dict[str, Any]:
-    """The client's own query alone, in its own order."""
+    """The client's own query alone, in its own order; rules only narrow it."""
     search_fields = call.generation.config.search_fields
     answer = _search(process, call, bodies.own_search(call.request, search_fields))
+    told = call.effects.told(ordered=False)
     took_ms = call.deadline.took_ms()
     took = Took(elasticsearch=took_ms, fusion=0.0, total=took_ms)
     window = len(answer["hits"]["hits"])
-    return answer | response.own_sections(call.query_id, None, degraded, window, took)
+    own = response.own_sections(call.query_id, None, degraded, window, took)
+    own["hitweave"].update(told)
+    return answer | own
 
 
 def _hits(

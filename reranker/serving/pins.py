@@ -16,6 +16,8 @@ import orjson
 from indexer.errors import ValkeyUnavailable
 from reranker.retrieval.candidates import Total
 from reranker.retrieval.request import RankedRequest
+from reranker.rules import effects
+from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.serving.call import Call
 from reranker.serving.memory import Memory
 
@@ -33,6 +35,7 @@ class Pin:
     """A kept order: ids with their scores, and what was said about the whole match set.
 
     `complete` says that nothing follows the last id; otherwise Elasticsearch's order continues.
+    `effects` are those of the rules that it was made under, which hold for all its pages.
     """
 
     ids: Sequence[str]
@@ -43,6 +46,7 @@ class Pin:
     aggregations: Mapping[str, Any] | None = None
     suggest: Mapping[str, Any] | None = None
     complete: bool = False
+    effects: Effects = NO_EFFECTS
 
     def fits_on(self, request: RankedRequest) -> bool:
         """Whether one page from the start shows all there is, so that none can follow."""
@@ -95,6 +99,7 @@ def key_of(call: Call) -> str:
         *(options.context, options.experiment, call.shopper, call.credentials),
         request.ubi.query_id,
         *(generation.concrete, request.leg_params),
+        *([[rule.model_dump_json() for rule in call.rules.rules]] if call.draft else []),
     ]
     canonical = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     digest = hashlib.blake2b(canonical, digest_size=12).hexdigest()
@@ -107,7 +112,7 @@ def encode(pin: Pin) -> bytes:
     return orjson.dumps(
         [
             *(list(pin.ids), list(pin.scores), total, pin.model, pin.degraded),
-            *(pin.aggregations, pin.suggest, pin.complete),
+            *(pin.aggregations, pin.suggest, pin.complete, effects.kept(pin.effects)),
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
@@ -115,7 +120,7 @@ def encode(pin: Pin) -> bytes:
 
 def decode(blob: bytes) -> Pin:
     """The pin of a value."""
-    ids, scores, total, model, degraded, aggregations, suggest, complete = orjson.loads(blob)
+    ids, scores, total, model, degraded, aggregations, suggest, complete, *more = orjson.loads(blob)
     return Pin(
         ids=ids,
         scores=scores,
@@ -125,6 +130,7 @@ def decode(blob: bytes) -> Pin:
         aggregations=aggregations,
         suggest=suggest,
         complete=complete,
+        effects=effects.from_kept(more[0] if more else None),
     )
 
 

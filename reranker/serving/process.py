@@ -10,18 +10,22 @@ from indexer.errors import HitweaveError
 from indexer.settings import Settings as ServerSettings
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
+from reranker.rules.rule_book import RuleBook
+from reranker.rules.rule_store import RuleStore
 from reranker.serving import drift_watch
 from reranker.serving.drift_watch import DriftWatch
 from reranker.serving.generations import Generations
 from reranker.serving.knowledge import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
+from reranker.serving.phrasebook import Phrasebook
 from reranker.serving.pins import Pins
 from reranker.serving.recorder import Recorder, Search, send_searches
 from reranker.serving.refill import Refill, send_refill
 from reranker.settings import Settings
 
 VALKEY_SECONDS_MAX = 0.2
+RULES_SECONDS_MAX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,19 @@ class Process:
     recorder: Recorder[Search]
     refill: Refill
     drift: DriftWatch
+    rules: RuleBook
+    phrases: Phrasebook
     clock: Callable[[], float] = time.time
+
+    def start(self) -> None:
+        """Look at models and rules now, and again and again from here on."""
+        self.models.start()
+        self.rules.start()
 
     def close(self) -> None:
         """End the threads; what waits to be recorded is handed on first."""
         self.models.close()
+        self.rules.close()
         self.recorder.close()
         self.refill.close()
         self.drift.close()
@@ -88,6 +100,13 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             sample_every=settings.drift_sample_every,
             threshold=settings.drift_threshold,
             tell=drift_watch.teller(valkey),
+        ),
+        phrases=Phrasebook(memory),
+        rules=RuleBook(
+            RuleStore(
+                connections.elasticsearch(servers, request_timeout=RULES_SECONDS_MAX, max_retries=0)
+            ),
+            poll_seconds=settings.rules_poll_seconds,
         ),
     )
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from reranker.retrieval.candidates import Retrieved
 from reranker.retrieval.request import RankedRequest
+from reranker.rules.effects import NO_EFFECTS, Effects
+from reranker.rules.placing import Placed
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
@@ -16,31 +18,38 @@ from reranker.signals.served import Served
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """What one retrieval came to."""
+    """What one retrieval came to.
+
+    `placed` is the whole order, also of pinned products that are no candidates; `ordered` are the
+    candidates in it.
+    """
 
     ordered: Ordered
+    placed: Placed
     fused: Fused
     retrieved: Retrieved
     degraded: str | None
     elasticsearch_ms: float
     fusion_ms: float
+    effects: Effects = NO_EFFECTS
 
     def as_pin(self, request: RankedRequest) -> Pin:
         """What must stay the same on every page.
 
         Where the keyword leg was not full, all matches are known: nothing follows the window.
         """
-        retrieved, ids = self.retrieved, self.retrieved.candidates.ids
+        retrieved = self.retrieved
         in_keyword_leg = int(np.isfinite(retrieved.candidates.bm25_rank).sum())
         return Pin(
-            ids=[ids[row] for row in self.ordered.rows.tolist()],
-            scores=self.ordered.scores.tolist(),
+            ids=self.placed.ids,
+            scores=self.placed.scores,
             total=retrieved.total,
             model=self.fused.model,
             degraded=self.degraded,
             aggregations=retrieved.aggregations,
             suggest=retrieved.suggest,
             complete=request.options.mode == "knn" or in_keyword_leg < request.options.window,
+            effects=self.effects,
         )
 
     def served(self, ids: Sequence[str], rows_max: int) -> Served | None:

@@ -35,7 +35,11 @@ def tokens(es: Elasticsearch, **how: Any) -> list[str]:
 
 
 def check_node(es: Elasticsearch) -> None:
-    """What the module node-basics must give any node of ours."""
+    """What our module and our plugin must give any node of ours."""
+    (node,) = es.nodes.info(metric="plugins")["nodes"].values()
+    assert "attention-fusion" in [plugin["name"] for plugin in node["plugins"]]
+    children = [{"standard": {"query": {"match": {"title": "lamp"}}}}]
+    es.search(index="no-such-*", retriever={"attention_fusion": {"retrievers": children}})
     assert es.ping()
     assert es.info()["version"]["number"] == "9.5.3"
     text = "无线耳机 ｗｉｒｅｌｅｓｓ Headphones"

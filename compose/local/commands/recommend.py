@@ -21,9 +21,7 @@ console = Console()
     help="Which sources; hybrid: all of them, ordered by the model.",
 )  # fmt: skip
 @click.option("--size", default=10, show_default=True, type=click.IntRange(1, 200))
-def command(
-    index: str, user: str | None, items: tuple[str, ...], strategy: str, size: int
-) -> None:
+def command(index: str, user: str | None, items: tuple[str, ...], strategy: str, size: int) -> None:
     """Recommend goods of INDEX: for a person, or for items such as those of a cart."""
     sent: dict[str, Any] = {"index": index, "strategy": strategy, "size": size}
     if user:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reranker.retrieval.candidates import NoIdColumn, Total, decode, join
-from reranker.retrieval.query import ID_COLUMN, KEYWORD_NAME
+from reranker.retrieval.query import ID_COLUMN, KEYWORD_NAME, MARK_NAME
 
 SHARDS = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
 
@@ -111,3 +111,28 @@ def test_joining_loses_and_repeats_nothing(keyword: list[str], knn: list[str]) -
     for name, rank, knn_rank in zip(found.ids, found.bm25_rank, found.knn_rank, strict=True):
         assert np.isnan(rank) if name not in keyword else rank == keyword.index(name) + 1
         assert np.isnan(knn_rank) if name not in knn else knn_rank == knn.index(name) + 1
+
+
+def test_pinned_documents_are_no_candidates_and_count_once() -> None:
+    # p matches the keywords below their window, q only the pins ask for, b and d are known anyway.
+    found = decode(
+        {
+            "keyword": leg(hit("a", 3.0), hit("b", 2.0), total=250),
+            "knn": leg(hit("b", 0.9, keyword=True), hit("d", 0.7)),
+            "pinned": leg(hit("p", 0.0, keyword=True), hit("q", 0.0), hit("b", 0.0), hit("d", 0.0)),
+        },
+        keyword_only=False,
+    )
+    assert found.candidates.ids == ["a", "b", "d"]
+    assert found.total == Total(252)
+    assert set(found.pinned) == {"p", "q", "b", "d"}
+
+
+def test_marks_are_told_by_either_leg() -> None:
+    first, second = hit("a", 3.0), hit("b", 0.9, keyword=True)
+    first["matched_queries"] = [f"{MARK_NAME}1"]
+    second["matched_queries"] += [f"{MARK_NAME}0", f"{MARK_NAME}2"]
+    found = decode({"keyword": leg(first, total=1), "knn": leg(second)}, keyword_only=False)
+    assert found.marks == [{1}, {0, 2}]
+    unmarked = decode({"keyword": leg(hit("a", 3.0), total=1)}, keyword_only=False)
+    assert unmarked.marks == []

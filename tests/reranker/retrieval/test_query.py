@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from reranker.retrieval import query as bodies
-from reranker.retrieval.query import Legs, VectorSearch
+from reranker.retrieval.query import ID_COLUMN, MARK_NAME, Beside, Legs, VectorSearch
 from reranker.retrieval.request import Defaults, RankedRequest, parse
 
 MATCH = {"match": {"title": "red shoes"}}
@@ -156,3 +156,51 @@ def test_every_search_of_a_multi_search_has_its_header() -> None:
         {"index": "shop", "routing": "a"},
         {"size": 2},
     ]
+
+
+def test_marks_score_nothing_and_stand_in_both_legs() -> None:
+    beside = Beside(marks=[TERM, MATCH])
+    found = bodies.legs(
+        asked({"query": MATCH}), VECTOR, SEARCH, FIELDS, id_column=True, beside=beside
+    )
+    assert found.keyword is not None
+    assert found.knn is not None
+    for leg in (found.keyword, found.knn):
+        marked = leg["query"]["bool"]
+        assert [part["constant_score"]["boost"] for part in marked["should"]] == [0, 0]
+        names = [part["constant_score"]["_name"] for part in marked["should"]]
+        assert names == [f"{MARK_NAME}0", f"{MARK_NAME}1"]
+    assert found.keyword["query"]["bool"]["must"] == [MATCH]
+    assert found.pinned is None
+
+
+@pytest.mark.parametrize("vector", [VECTOR, None])
+def test_pinned_documents_are_asked_for_under_the_clients_filters(vector: Any) -> None:
+    behind = {"range": {"price": {"lt": 9}}}
+    body = {
+        "query": {"bool": {"must": MATCH, "filter": TERM}},
+        "post_filter": behind,
+        "aggs": {"brands": {"terms": {"field": "brand"}}},
+        "collapse": {"field": "brand"},
+    }
+    beside = Beside(pinned=["a", "b"])
+    found = bodies.legs(asked(body), vector, SEARCH, FIELDS, id_column=True, beside=beside)
+    by_id = {"ids": {"values": ["a", "b"]}}
+    assert found.pinned is not None
+    (chosen,) = found.pinned["query"]["bool"]["must"]
+    assert chosen["bool"]["filter"] == [by_id, TERM, behind]
+    assert found.pinned["docvalue_fields"] == [ID_COLUMN, "brand"]
+    assert "collapse" not in found.pinned
+    assert found.facets is not None
+    union = found.facets["query"]["bool"]["filter"][0]["bool"]["should"]
+    assert union[-1]["bool"]["filter"] == [by_id, TERM]
+    assert found.keyword is not None
+    assert "aggs" not in found.keyword
+
+
+def test_a_least_score_asks_for_nothing_by_id() -> None:
+    body = {"query": MATCH, "min_score": 1}
+    beside = Beside(pinned=["a"])
+    assert bodies.legs(asked(body), VECTOR, SEARCH, FIELDS, id_column=True, beside=beside) == legs(
+        body
+    )

@@ -1,0 +1,23 @@
+package hitweave.fusion.retriever;
+
+import org.elasticsearch.search.rank.RankDoc;
+
+/**
+ * A child's hit with its id and index. To other nodes it is a plain rank doc, so that they need
+ * know nothing of this class.
+ */
+final class FoundDoc extends RankDoc {
+    final String id;
+    final String index;
+
+    FoundDoc(int doc, float score, int shardIndex, String id, String index) {
+        super(doc, score, shardIndex);
+        this.id = id;
+        this.index = index;
+    }
+
+    /** The same document has the same place in the lists of all children. */
+    long place() {
+        return (long) shardIndex << 32 | doc & 0xffffffffL;
+    }
+}

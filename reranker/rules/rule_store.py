@@ -1,0 +1,204 @@
+"""The rules of all indices in Elasticsearch: the only place that reads and writes them.
+
+One document an index holds its drafts and what is live, so that publishing changes all rules at
+once. Writes say which state they change; who was overtaken reads again and changes that.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from elasticsearch import ApiError, BadRequestError, ConflictError, Elasticsearch, NotFoundError
+from elasticsearch import TransportError as NotReached
+from pydantic import ValidationError
+
+from indexer.behaviour.event import iso
+from indexer.catalogue.generation import reason_of
+from indexer.errors import ElasticsearchUnavailable, InvalidRequest
+from indexer.telemetry import log
+from reranker.rules.rule import Rule, as_stored
+
+RULES_INDEX = "hitweave_rules"
+RULES_MAX = 1000
+INDICES_MAX = 10_000
+ATTEMPTS = 5
+_KEPT = {"type": "object", "enabled": False}
+_PROPERTIES = {
+    "index": {"type": "keyword"},
+    "published_at": {"type": "date"},
+    "draft": _KEPT,
+    "live": _KEPT,
+}
+
+Change = Callable[["Stored"], "Stored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Drafts and live rules of an index by id; `place` is the document's sequence number and
+    primary term, None where there is no document yet.
+    """
+
+    draft: Mapping[str, Rule] = field(default_factory=dict)
+    live: Mapping[str, Rule] = field(default_factory=dict)
+    published_at: str | None = None
+    place: tuple[int, int] | None = None
+
+
+class RuleStore:
+    """Reads and changes; every method raises ElasticsearchUnavailable where it does not answer."""
+
+    def __init__(self, client: Elasticsearch, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._clock = clock
+
+    def read(self, index: str) -> Stored:
+        """The rules of an index as they are now, also those written a moment ago."""
+        try:
+            found = self._client.get(index=RULES_INDEX, id=index).body
+        except NotFoundError:
+            return Stored()
+        except (ApiError, NotReached) as error:
+            raise _unavailable(error) from error
+        return _stored(found)
+
+    def change(self, index: str, change: Change) -> Stored:
+        """Apply a change to the state as it is; what is then stored."""
+        self._ensure()
+        for _ in range(ATTEMPTS):
+            before = self.read(index)
+            after = change(before)
+            try:
+                self._write(index, after)
+            except ConflictError:
+                continue
+            return after
+        raise ElasticsearchUnavailable("others change the rules without a pause: try again")
+
+    def put(self, rule: Rule) -> Stored:
+        """Keep a rule as a draft."""
+
+        def add(before: Stored) -> Stored:
+            draft = {**before.draft, rule.id: rule}
+            if len(draft) > RULES_MAX:
+                raise InvalidRequest(f"an index has {RULES_MAX} rules at the most: delete some")
+            return replace(before, draft=draft)
+
+        return self.change(rule.index, add)
+
+    def delete(self, index: str, rule_id: str) -> bool:
+        """Take a draft away; whether there was one. What is live stays so until published."""
+        had = rule_id in self.read(index).draft
+        if had:
+            self.change(index, lambda it: replace(it, draft=_without(it.draft, rule_id)))
+        return had
+
+    def publish(self, index: str) -> Stored:
+        """Make the drafts what is live, all at once."""
+        now = iso(self._clock())
+        return self.change(index, lambda it: replace(it, live=it.draft, published_at=now))
+
+    def discard(self, index: str) -> Stored:
+        """Make the drafts what is live again."""
+        return self.change(index, lambda it: replace(it, draft=it.live))
+
+    def check_query(self, index: str, query: Mapping[str, Any]) -> None:
+        """Raise InvalidRequest where Elasticsearch does not take this query for the index."""
+        try:
+            answer = self._client.indices.validate_query(index=index, query=query, explain=True)
+        except BadRequestError as error:
+            raise InvalidRequest(f"Elasticsearch refuses it: {reason_of(error)}") from None
+        except (ApiError, NotReached) as error:
+            raise _unavailable(error) from error
+        if not answer["valid"]:
+            why = answer.get("error") or [it.get("error") for it in answer.get("explanations", [])]
+            raise InvalidRequest(f"Elasticsearch refuses it: {why}")
+
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Where the document of each index stands, as of the last refresh."""
+        try:
+            answer = self._client.search(
+                index=RULES_INDEX,
+                size=INDICES_MAX,
+                source=False,
+                seq_no_primary_term=True,
+                ignore_unavailable=True,
+                filter_path="hits.hits._id,hits.hits._seq_no,hits.hits._primary_term",
+            )
+        except (ApiError, NotReached) as error:
+            raise _unavailable(error) from error
+        hits = answer.get("hits", {}).get("hits", [])
+        return {hit["_id"]: (hit["_seq_no"], hit["_primary_term"]) for hit in hits}
+
+    def _write(self, index: str, stored: Stored) -> None:
+        document = {
+            "index": index,
+            "draft": [as_stored(rule) for rule in stored.draft.values()],
+            "live": [as_stored(rule) for rule in stored.live.values()],
+            "published_at": stored.published_at,
+        }
+        expected: dict[str, Any] = {"op_type": "create"}
+        if stored.place is not None:
+            expected = dict(zip(("if_seq_no", "if_primary_term"), stored.place, strict=True))
+        try:
+            self._client.index(
+                index=RULES_INDEX, id=index, document=document, refresh=True, **expected
+            )
+        except ConflictError:
+            raise
+        except (ApiError, NotReached) as error:
+            raise _unavailable(error) from error
+
+    def _ensure(self) -> None:
+        try:
+            if not self._client.indices.exists(index=RULES_INDEX):
+                self._client.indices.create(
+                    index=RULES_INDEX,
+                    settings={"number_of_shards": 1, "auto_expand_replicas": "0-1"},
+                    mappings={"dynamic": False, "properties": _PROPERTIES},
+                )
+        except BadRequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise _unavailable(error) from error
+        except (ApiError, NotReached) as error:
+            raise _unavailable(error) from error
+
+
+def _stored(found: Mapping[str, Any]) -> Stored:
+    source = found["_source"]
+    return Stored(
+        draft=_rules(source.get("draft", ())),
+        live=_rules(source.get("live", ())),
+        published_at=source.get("published_at"),
+        place=(found["_seq_no"], found["_primary_term"]),
+    )
+
+
+def _rules(documents: Iterable[Mapping[str, Any]]) -> dict[str, Rule]:
+    """Rules by id; one that this version does not understand is left out and logged."""
+    found = {}
+    for document in documents:
+        try:
+            rule = Rule.model_validate(document)
+        except ValidationError as error:
+            log("rules").error("rule_not_understood", rule=document.get("id"), reason=str(error))
+            continue
+        found[rule.id] = rule
+    return found
+
+
+def _without(rules: Mapping[str, Rule], rule_id: str) -> dict[str, Rule]:
+    return {name: rule for name, rule in rules.items() if name != rule_id}
+
+
+def in_order(rules: Mapping[str, Rule]) -> Sequence[Rule]:
+    """Rules by id."""
+    return [rules[name] for name in sorted(rules)]
+
+
+def _unavailable(error: Exception) -> ElasticsearchUnavailable:
+    return ElasticsearchUnavailable(
+        f"the rules cannot be read or written ({type(error).__name__}): see whether Elasticsearch "
+        f"is up and lets the sidecar use {RULES_INDEX}"
+    )

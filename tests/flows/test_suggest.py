@@ -1,0 +1,145 @@
+"""Suggestions and spelling are learned from what shoppers do, within seconds."""
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.conftest import Stack
+from tests.flows.test_search import raw
+from tests.flows.worker_process import wait_until
+
+TITLES = ("Wireless earphones", "Desk lamp", "蓝牙耳机")
+
+
+@pytest.fixture(scope="module")
+def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small catalogue whose vectors find nothing that is not near."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "index.yaml").write_text("encoder: hashed:64\n")
+    lines = [json.dumps({"id": f"p{at}", "title": title}) for at, title in enumerate(TITLES)]
+    (folder / "products.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    stack.run("create", name, "--config", str(folder / "index.yaml"))
+    stack.run("catalogue", name, str(folder / "products.jsonl"))
+    return name
+
+
+def shop_for(stack: Stack, index: str, text: str, users: list[str], action: str = "click") -> None:
+    events = [
+        {
+            "application": index,
+            "action_name": action,
+            "user_id": user,
+            "user_query": text,
+            "event_attributes": {"object": {"object_id": "p0"}},
+        }
+        for user in users
+    ]
+    status, _, answer = raw(stack, "POST", "/events", events)
+    assert status == 202, answer
+
+
+def suggested(stack: Stack, index: str, text: str) -> Any:
+    status, _, answer = raw(stack, "GET", f"/{index}/_suggest?q={quote(text)}")
+    assert status == 200, answer
+    return answer
+
+
+def everywhere(condition: Callable[[], bool]) -> None:
+    """Wait until all processes of the sidecar agree: so many answers in a row come from all."""
+    in_a_row = [0]
+
+    def holds() -> bool:
+        in_a_row[0] = in_a_row[0] + 1 if condition() else 0
+        return in_a_row[0] >= 20
+
+    wait_until(holds, 30)
+
+
+def texts(stack: Stack, index: str, text: str) -> list[str]:
+    return [it["text"] for it in suggested(stack, index, text)["suggestions"]]
+
+
+def search(stack: Stack, index: str, text: str, **ext: Any) -> Any:
+    body = {
+        "query": {"match": {"title": text}},
+        "ext": {"hitweave": {"record": False, **ext}},
+    }
+    return raw(stack, "POST", f"/{index}/_search", body)[2]["hitweave"]
+
+
+def test_what_enough_shoppers_searched_for_with_success_is_suggested(
+    stack: Stack, index: str
+) -> None:
+    shop_for(stack, index, "Wireless Earphones", ["a", "b", "c"])
+    shop_for(stack, index, "wireless charger", ["a", "b", "c"], "purchase")
+    shop_for(stack, index, "wireless secret of mine", ["a", "a", "b"])
+    shop_for(stack, index, "wireless seen", ["a", "b", "c"], "impression")
+    shop_for(stack, index, "蓝牙耳机", ["a", "b", "c"], "add_to_cart")
+    everywhere(lambda: len(texts(stack, index, "")) == 3)
+    assert texts(stack, index, "wire") == ["wireless charger", "wireless earphones"]
+    assert texts(stack, index, "蓝") == ["蓝牙耳机"]
+    assert texts(stack, index, "耳机") == ["蓝牙耳机"]
+
+
+@pytest.mark.parametrize("mode", ["fused", "rrf", "bm25"])
+def test_a_search_that_finds_nothing_is_told_what_it_may_have_meant(
+    stack: Stack, index: str, mode: str
+) -> None:
+    shop_for(stack, index, "wireless earphones", ["a", "b", "c"])
+    wait_until(lambda: "wireless earphones" in texts(stack, index, "wire"), 30)
+    wait_until(
+        lambda: (
+            search(stack, index, "wirless earphnes", mode=mode).get("did_you_mean")
+            == "wireless earphones"
+        ),
+        30,
+    )
+    assert "did_you_mean" not in search(stack, index, "wireless earphones", mode=mode)
+    assert "did_you_mean" not in search(stack, index, "qqqqqqqq", mode=mode)
+    assert suggested(stack, index, "wirless earphnes")["did_you_mean"] == "wireless earphones"
+
+
+def test_a_second_delivery_of_the_same_event_is_no_second_shopper(
+    stack: Stack, index: str, tmp_path: Path
+) -> None:
+    event = {
+        "application": index,
+        "action_name": "click",
+        "user_id": "a",
+        "user_query": "lonely lamp",
+        "event_id": uuid.uuid4().hex,
+        "event_attributes": {"object": {"object_id": "p1"}},
+    }
+    assert raw(stack, "POST", "/events", [event] * 5)[0] == 202
+    shop_for(stack, index, "desk lamp", ["a", "b", "c"])
+    everywhere(lambda: "desk lamp" in texts(stack, index, "desk"))
+    assert texts(stack, index, "lonely") == []
+
+
+@pytest.mark.parametrize("query", ["size=0", "size=101", "size=many"])
+def test_a_wrong_size_is_refused(stack: Stack, index: str, query: str) -> None:
+    status, _, answer = raw(stack, "GET", f"/{index}/_suggest?q=a&{query}")
+    assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception")
+
+
+def test_an_unknown_index_is_named(stack: Stack) -> None:
+    status, _, answer = raw(stack, "GET", "/no-such-index/_suggest?q=a")
+    assert status == 400
+    assert "no-such-index" in answer["error"]["reason"]
+
+
+def test_the_storefront_names_its_shops_and_completes_what_is_typed(
+    stack: Stack, index: str
+) -> None:
+    def page() -> str:
+        found: bytes = raw(stack, "GET", "/", None, {"Accept": "text/html"})[2]
+        return found.decode()
+
+    wait_until(lambda: f"<option>{index}</option>" in page(), 30)
+    assert '<datalist id="suggestions">' in page()
