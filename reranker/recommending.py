@@ -20,7 +20,7 @@ from reranker.fusion.registry import for_recommendations
 from reranker.recommend import seeds, sources, taste_index
 from reranker.recommend.proposals import Proposals, merged
 from reranker.recommend.reason import POPULAR, Ground, Grounds
-from reranker.recommend.sources import NOTHING, Ranked
+from reranker.recommend.sources import NOTHING, PER_SOURCE, WINDOW, Ranked
 from reranker.recommend.wish import Wish
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.node import JSON, NDJSON
@@ -33,8 +33,6 @@ from reranker.serving.process import Process
 from reranker.serving.reasons import Reason
 from reranker.signals.past import Past
 
-PER_SOURCE = 150
-WINDOW = 200
 SEARCH_SHARE, TITLES_SHARE = 0.6, 0.9
 NOT_FOUND = 404
 Vector = NDArray[np.float32]
@@ -131,8 +129,8 @@ def _neighbours(
         taste = sources.direction(rows, start.recency)
     text = sources.direction(start.vectors, start.recency)
     bodies: dict[str, tuple[str, dict[str, Any]]] = {}
-    if taste is not None and "collaborative" in wish.sources:
-        target = taste_index.alias(generation.index)
+    if basis.loaded and taste is not None and "collaborative" in wish.sources:
+        target = taste_index.name(generation.index, basis.loaded.version)
         bodies["collaborative"] = (target, taste_index.search(taste, PER_SOURCE))
     if text is not None and "content" in wish.sources:
         field = generation.config.vector_field

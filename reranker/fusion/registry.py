@@ -57,18 +57,19 @@ class Registry:
             known = ", ".join(m.version for m in self.versions()) or "none"
             raise AskedWrongly(f"there is no model {version!r} (there are: {known})")
         artifact.load(self.path(version))
-        self._point(version, [*self._promotions(), version])
+        self._point(version, [*self.promotions(), version])
 
     def rollback(self) -> str | None:
         """Let the version serve that served before; None means the untrained prior again."""
-        promotions = self._promotions()
+        promotions = self.promotions()
         if not promotions:
             raise AskedWrongly("no model was ever promoted: there is nothing to roll back to")
         earlier = promotions[:-1]
         self._point(earlier[-1] if earlier else None, earlier)
         return earlier[-1] if earlier else None
 
-    def _promotions(self) -> list[str]:
+    def promotions(self) -> list[str]:
+        """Every promoted version that was not rolled back, oldest first."""
         try:
             return (self.folder / PROMOTIONS).read_text("utf-8").split()
         except OSError:

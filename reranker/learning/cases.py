@@ -26,6 +26,8 @@ Labels = dict[str, tuple[float, float, float]]
 class Case:
     """One search: `moment` numbers the snapshot of the state; `target` is a derived case's item.
 
+    A list without a search has an empty query; `seeds` are the items that it starts from.
+
     Of a logged search, `shown` are the ids it showed, in order, `positions` where each stood
     (from 1), and `served` what the model saw of the first of them; None: not known.
     """
@@ -39,6 +41,7 @@ class Case:
     shown: tuple[str, ...] | None = None
     positions: tuple[int, ...] | None = None
     served: Served | None = None
+    seeds: tuple[str, ...] = ()
 
     @property
     def derived(self) -> bool:
@@ -101,7 +104,7 @@ def derived(
             break
         basket = baskets[_basket(event)]
         known = np.inf if event.user is None else first_seen[event.user]
-        moment = _moment(at, basket.begun, known, sampling, random)
+        moment = moment_before(at, basket.begun, known, sampling, random)
         query = derive(titles[event.item_id], sampling.style, random, every_title)
         if moment is None or query is None:
             continue
@@ -248,7 +251,7 @@ def _recency(late: Sequence[BehaviourEvent], sampling: Sampling) -> np.ndarray:
     return share
 
 
-def _moment(
+def moment_before(
     at: Sequence[float],
     begun: float,
     known: float,

@@ -20,11 +20,14 @@ from reranker.learning.moments import Moment
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import build, definition
 from reranker.signals.item_table import ItemTable
+from reranker.signals.past import Past
 from reranker.signals.situation import HISTORY_MAX, Situation
 
 LABELS = 3
 HALF = 0.5
 Found = Mapping[str, Candidates]  # query → candidates
+# What stands in a list without a search, and the past of its shopper with the list's seeds.
+Propose = Callable[[Case, Moment, ItemTable], tuple[Candidates, Past]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,10 @@ class Assembly:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """What lists are assembled from beside the state."""
+    """What lists are assembled from beside the state.
+
+    Candidates are those `found` for a query, or else what `propose` says where it is there.
+    """
 
     goods: Goods
     found: Found
@@ -71,6 +77,11 @@ class World:
     query_row: Mapping[str, int]
     tables: Sequence[ItemTable]
     table_of_moment: Sequence[int]
+    propose: Propose | None = None
+
+    def table_at(self, moment: int) -> ItemTable:
+        """The table that a moment reads."""
+        return self.tables[self.table_of_moment[moment]]
 
 
 class _Lists:
@@ -131,12 +142,16 @@ def _add(
     random: np.random.Generator,
 ) -> None:
     served = logged_signals.of(case, world.goods) if assembly.served else None
-    candidates = _candidates(case, world, assembly, random, served)
+    if world.propose is not None:
+        candidates, past = world.propose(case, moment, world.table_at(case.moment))
+    else:
+        candidates = _candidates(case, world, assembly, random, served)
+        past = past_of(moment.shopper(case.user), moment, world.goods)
     items = world.goods.rows(candidates.ids)
     labels = _labels(case, candidates)
     if not labels.any():
         return
-    situation = _situation(case, moment, world, candidates, items)
+    situation = _situation(case, moment, world, candidates, past, items)
     made = build.assemble(situation)
     target = np.array([item_id == case.target for item_id in candidates.ids])
     if case.derived:
@@ -203,32 +218,38 @@ def _asked_for(signals: NDArray[np.float32], target: NDArray[np.bool_]) -> NDArr
     return target | (signals[:, definition.INDEX["phrase"]] > HALF)
 
 
+def past_of(shopper: ShopperProfile, moment: Moment, goods: Goods) -> Past:
+    """A profile's side of a list as of a moment, as it is read to serve."""
+    ids = shopper.ids(min(len(shopper), HISTORY_MAX))
+    history = goods.rows(ids)
+    cards = goods.cards[history].copy()
+    if (history < 0).any():
+        cards[history < 0] = np.zeros((), cards.dtype)
+    return Past(shopper, cards if ids else None, moment.partners(ids), moment.at)
+
+
 def _situation(
     case: Case,
     moment: Moment,
     world: World,
     candidates: Candidates,
+    past: Past,
     items: NDArray[np.intp],
 ) -> Situation:
-    shopper = moment.shopper(case.user)
-    ids = shopper.ids(min(len(shopper), HISTORY_MAX))
-    history = world.goods.rows(ids)
-    history_cards = world.goods.cards[history].copy()
-    if (history < 0).any():
-        history_cards[history < 0] = np.zeros((), history_cards.dtype)
     return Situation(
         candidates=candidates,
-        query_vector=world.query_vectors[case.query],
+        query_vector=world.query_vectors[case.query] if case.query else None,
         cards=world.goods.cards[items],
         cards_present=world.goods.present[items],
         popularity=moment.popularity(candidates.ids),
         now=moment.at,
         query=case.query,
-        shopper=shopper,
-        history_cards=history_cards if ids else None,
-        partners=moment.partners(ids),
+        shopper=past.shopper,
+        history_cards=past.history_cards,
+        partners=past.partners,
+        prepared=past,
         query_stats=moment.query_stats(case.query),
-        item_table=world.tables[world.table_of_moment[case.moment]],
+        item_table=world.table_at(case.moment),
     )
 
 

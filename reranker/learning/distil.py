@@ -16,7 +16,17 @@ from indexer.errors import AskedWrongly
 from reranker.fusion import artifact
 from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
-from reranker.learning import dataset, job, ltr_features, ltr_model, material, measure, moments, run
+from reranker.learning import (
+    contest,
+    dataset,
+    job,
+    ltr_features,
+    ltr_model,
+    material,
+    measure,
+    moments,
+    run,
+)
 from reranker.learning.cases import Case
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.material import Material
@@ -76,7 +86,7 @@ def distil(
         for lists in (train, held_out)
     ]
     scorer = Scorer(teacher)
-    taught = [job.scored_by(scorer, lists, world, teacher) for lists in (train, held_out)]
+    taught = [contest.scored_by(scorer, lists, world, teacher) for lists in (train, held_out)]
     booster = ltr_model.fit(rows[0], taught[0], train.start, list(found), schedule.seed)
     metrics = _metrics(held_out, taught[1], np.asarray(booster.predict(rows[1])))
     return Distilled(booster, found, version, metrics)

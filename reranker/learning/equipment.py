@@ -1,7 +1,7 @@
 """What a training run works on and with, beside its schedule; none of it changes what is learned.
 
-HOME/work/INDEX/DIGEST   where an interrupted run stands; gone when the run is finished
-HOME/runs/INDEX/VERSION  its curves
+HOME/work/MODEL/DIGEST   where an interrupted run stands; gone when the run is finished
+HOME/runs/MODEL/VERSION  its curves
 """
 
 from collections.abc import Mapping
@@ -49,17 +49,20 @@ class Workshop:
     ranks: Ranks = Ranks()  # noqa: RUF009 - likewise
 
     def equip(
-        self, generation: Generation, read: Material, schedule: Schedule, version: str
+        self,
+        kept_as: str,
+        generation: Generation,
+        read: Material,
+        schedule: Schedule,
+        version: str,
     ) -> Equipment:
-        """What the run that makes `version` of the index's model works with."""
+        """What the run works with that makes `version` of the models kept under a name."""
         if self.home is None:
             return Equipment(self.device, self.ranks)
-        index = generation.index
         key = checkpoint.digest(generation, read, schedule)
-        tracker = tracking.open_tracker(
-            self.tracking, self.home / RUNS / index / version, f"{index}/{version}", _told(schedule)
-        )
-        kept = Checkpoints(self.home / WORK / index / key)
+        run = f"{kept_as}/{version}"
+        tracker = tracking.open_tracker(self.tracking, self.home / RUNS / run, run, _told(schedule))
+        kept = Checkpoints(self.home / WORK / kept_as / key)
         return Equipment(self.device, self.ranks, kept, tracker)
 
 

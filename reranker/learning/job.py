@@ -1,42 +1,28 @@
 """The whole job behind `hitweave train`: read, learn, judge, write the artifact, promote it.
 
-The gate compares what was measured before the refit, for the challenger and for what serves: an
-artifact keeps its measured network beside the served one, so that neither is judged on days that
-it has learned.
+Two models of one kind are learned from the same material: that of searches, and that of lists
+without a search, which recommendations are ordered by. Each has its own registry and its own gate.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import redis
 from elasticsearch import Elasticsearch
-from numpy.typing import NDArray
 
-from indexer.behaviour.popularity import PURCHASE, VIEW
 from indexer.catalogue.generation import Generation
-from indexer.errors import InvalidArtifact, ModelBelowPromise
-from reranker.fusion import artifact
-from reranker.fusion.artifact import Artifact, Manifest
-from reranker.fusion.baseline import PriorWeights
-from reranker.fusion.registry import Registry
-from reranker.fusion.scorer import Scorer
-from reranker.learning import dataset, export, material, measure, moments, run
-from reranker.learning.dataset import Assembly, ListSet, World
+from indexer.errors import ModelBelowPromise
+from reranker.fusion.artifact import Manifest
+from reranker.fusion.registry import Registry, for_recommendations
+from reranker.learning import material, run, taste_index
+from reranker.learning.contest import Contest
 from reranker.learning.equipment import Workshop
-from reranker.learning.network import HEADS
-from reranker.learning.plan import Plan
+from reranker.learning.material import Material
 from reranker.learning.run import Learned, Progress, silent
 from reranker.learning.schedule import Schedule
-from reranker.signals import definition, drift
 
-TOKENS = ["query", "item", "shopper", *definition.FAMILIES]
-INT8_LOSS_MAX = 0.002  # held-out MRR that int8 weights may cost
-PROXY = (
-    "queries derived from titles of bought items stand for typed ones where no search was logged"
-)
 NO_EVENTS = "there is no behaviour to learn from: import events, then train again"
 TOO_LITTLE = "there is too little behaviour to learn from and to measure on: import more events"
 
@@ -50,6 +36,16 @@ class Servers:
     models_dir: Path
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    servers: Servers
+    generation: Generation
+    schedule: Schedule
+    now: datetime
+    progress: Progress
+    workshop: Workshop
+
+
 def train(
     servers: Servers,
     generation: Generation,
@@ -61,6 +57,7 @@ def train(
     workshop: Workshop = Workshop(),  # noqa: B008 - it never changes
 ) -> dict[str, Any]:
     """Run the job; returns what `hitweave train` prints."""
+    job = _Job(servers, generation, schedule, now, progress, workshop)
     told = progress("journal and catalogue", 1)
     read = material.read(servers.es, servers.valkey, generation, until)
     told(1)
@@ -72,21 +69,42 @@ def train(
     }
     if not read.events:
         return {**answer, "why": NO_EVENTS}
-    prepared = run.prepare(read, schedule, progress)
-    registry = Registry(servers.models_dir, generation.index)
-    tools = workshop.equip(generation, read, schedule, _version(registry, now))
-    learned = prepared and run.learn(read, *prepared, schedule, progress, tools)
-    if prepared is None or learned is None:
-        return {**answer, "why": TOO_LITTLE}
-    before = _serving_scores(registry, read, *prepared)
-    manifest = _write(registry, generation, schedule, read, prepared[0], learned, before, now)
-    tools.finished(manifest.metrics["after"])
-    refused = verdict(learned, prepared[1], before, schedule)
-    if refused is None:
-        registry.promote(manifest.version)
-    answer |= {"promoted": refused is None, "version": manifest.version}
-    answer |= {"parent": manifest.parent, "why": refused} if refused else {}
-    return {**answer, **manifest.metrics, "data": manifest.data}
+    answer |= _searches(job, read)
+    if schedule.visit_cases:
+        answer["recommendations"] = _recommendations(job, read)
+    return answer
+
+
+def _searches(job: _Job, read: Material) -> dict[str, Any]:
+    prepared = run.prepare(read, job.schedule, job.progress)
+    if prepared is None:
+        return {"why": TOO_LITTLE}
+    registry = Registry(job.servers.models_dir, job.generation.index)
+    contest = Contest(registry, job.generation, job.schedule, read, *prepared)
+    return contest.held(job.now, job.progress, job.workshop) or {"why": TOO_LITTLE}
+
+
+def _recommendations(job: _Job, read: Material) -> dict[str, Any]:
+    """The same for lists without a search; item vectors are there before the model serves."""
+    nothing: dict[str, Any] = {"promoted": False, "why": TOO_LITTLE}
+    prepared = run.prepare_visits(read, job.schedule)
+    if prepared is None:
+        return nothing
+    index, es = job.generation.index, job.servers.es
+    registry = Registry(job.servers.models_dir, for_recommendations(index))
+    contest = Contest(registry, job.generation, job.schedule, read, *prepared)
+
+    def ready(manifest: Manifest, learned: Learned) -> None:
+        goods = read.goods
+        vectors = learned.served_table.lookup(goods.hashes, goods.vectors)
+        taste_index.write(es, index, manifest.version, goods.ids, vectors)
+
+    told = contest.held(job.now, job.progress, job.workshop, ready)
+    if told is None:
+        return nothing
+    if told["promoted"]:
+        taste_index.tidy(es, index, registry.promotions()[-taste_index.KEPT :])
+    return told
 
 
 def expect(answer: dict[str, Any], schedule: Schedule) -> None:
@@ -101,184 +119,3 @@ def expect(answer: dict[str, Any], schedule: Schedule) -> None:
         raise ModelBelowPromise(
             f"the schedule {schedule.name!r} promises more than was reached: {', '.join(below)}"
         )
-
-
-def _serving_scores(
-    registry: Registry, read: material.Material, made: Plan, world: World
-) -> NDArray[np.floating] | None:
-    """Scores of the held-out lists by the measured network of what serves; None: the prior.
-
-    Its signals are assembled with its own item table. What cannot be loaded does not serve.
-    """
-    version = registry.current()
-    if version is None:
-        return None
-    try:
-        serving = artifact.load(registry.path(version), measured=True)
-        scorer = Scorer(serving)
-    except InvalidArtifact:
-        return None
-    own = World(
-        goods=world.goods,
-        found=world.found,
-        query_vectors=world.query_vectors,
-        query_row=world.query_row,
-        tables=[serving.item_table],
-        table_of_moment=[0] * len(made.at),
-    )
-    whole = Assembly(keep=None, windows=(_window(world),), keyword_jitter=0.0)
-    replayed = enumerate(moments.replay(read.events, made.at))
-    (lists,) = dataset.assemble([(made.held_out, whole)], replayed, own)
-    return None if lists is None else scored_by(scorer, lists, world, serving)
-
-
-def _window(world: World) -> int:
-    found = [c for c in world.found.values() if len(c)]
-    return max(int(np.nanmax(np.r_[c.bm25_rank, c.knn_rank, 1.0])) for c in found)
-
-
-def scored_by(
-    scorer: Scorer, lists: ListSet, world: World, serving: Artifact
-) -> NDArray[np.float32]:
-    """Scores [rows] by an artifact, list by list, as it serves."""
-    rows_of_taste = serving.item_table.lookup(world.goods.hashes, world.goods.vectors)
-    queries = list(world.query_vectors.values())
-    scores = np.empty(len(lists.item), dtype=np.float32)
-    for i, (first, end) in enumerate(zip(lists.start[:-1], lists.start[1:], strict=True)):
-        item, past = lists.item[first:end], lists.history[i]
-        past = past[past >= 0]
-        scores[first:end] = scorer.score(
-            {
-                "signals": lists.signals[first:end].astype(np.float32),
-                "query_vector": queries[lists.query[i]],
-                "item_vectors": world.goods.vectors[item],
-                "item_rows": rows_of_taste[item],
-                "history_vectors": world.goods.vectors[past],
-                "history_rows": rows_of_taste[past],
-                "history_features": lists.history_features[i, : len(past)].astype(np.float32),
-            }
-        ).scores
-    return scores
-
-
-def verdict(
-    learned: Learned, world: World, before: NDArray[np.floating] | None, schedule: Schedule
-) -> str | None:
-    """Why what was learned must not serve; None: it may. `before` are the serving scores [rows] of
-    the held-out lists, None for the prior's.
-    """
-    held_out = learned.held_out
-    serving = learned.scores["prior"] if before is None else before
-    texts = list(world.query_row)
-    return measure.gate(
-        measure.reciprocal(learned.scores["fused"], held_out),
-        measure.reciprocal(serving, held_out),
-        measure.guarded(held_out, [texts[row] for row in held_out.query.tolist()]),
-        schedule.seed,
-        schedule.alpha,
-    )
-
-
-def _write(
-    registry: Registry,
-    generation: Generation,
-    schedule: Schedule,
-    read: material.Material,
-    made: Plan,
-    learned: Learned,
-    before: NDArray[np.floating] | None,
-    now: datetime,
-) -> Manifest:
-    """Write the artifact; it does not serve yet."""
-    held_out = learned.held_out
-    systems = {name: measure.summary(s, held_out) for name, s in learned.scores.items()}
-    serving = learned.scores["prior"] if before is None else before
-    manifest = Manifest(
-        version=_version(registry, now),
-        index=generation.index,
-        created_at=now.astimezone(UTC).isoformat(timespec="seconds"),
-        parent=registry.current(),
-        signal_digest=definition.digest(),
-        recipe_digest=generation.recipe.digest(),
-        dims=generation.recipe.dims,
-        head_weights=dict(zip(HEADS, map(float, learned.trained.weights), strict=True)),
-        prior_weights=PriorWeights().as_dict(),
-        tokens=TOKENS,
-        hashes={},
-        metrics={
-            "before": measure.summary(serving, held_out),
-            "after": systems["fused"],
-            "systems": systems,
-            "training": learned.log,
-        },
-        data=_data(read, made, held_out),
-        reference=drift.reference(held_out.signals, len(held_out)),
-        config=schedule.model_dump(),
-    )
-    served, int8 = _graph(learned, schedule)
-    manifest = manifest.model_copy(update={"metrics": {**manifest.metrics, "int8": int8}})
-    parts = artifact.Parts(
-        model=served,
-        table=learned.served_table,
-        measured_model=export.to_onnx(learned.measured, int8=False),
-        measured_table=learned.measured_table,
-        optional=learned.baselines,
-    )
-    return artifact.write(registry.path(manifest.version), parts, manifest)
-
-
-def _graph(learned: Learned, schedule: Schedule) -> tuple[bytes, bool]:
-    """The served graph, with int8 weights where they cost nothing; and whether they are."""
-    plain = export.to_onnx(learned.served, int8=False)
-    if not schedule.int8:
-        return plain, False
-    small = export.quantised(plain)
-    found = [
-        measure.reciprocal(_by_graph(graph, learned), learned.held_out).mean()
-        for graph in (plain, small)
-    ]
-    hurts = found[0] - found[1] > INT8_LOSS_MAX
-    return (plain, False) if hurts else (small, True)
-
-
-def _by_graph(graph: bytes, learned: Learned) -> NDArray[np.float32]:
-    from reranker.learning.onnx_scores import scores
-
-    return scores(graph, learned.held_out, learned.vectors, learned.trained.weights)
-
-
-def _version(registry: Registry, now: datetime) -> str:
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-    taken = {m.version for m in registry.versions()}
-    names = (stamp, *(f"{stamp}-{n}" for n in range(2, 100)))
-    return next(name for name in names if name not in taken)
-
-
-def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, Any]:
-    first, until = read.events[0].timestamp, read.events[-1].timestamp
-    every = [*made.train, *made.held_out]
-    return {
-        "from": _iso(first),
-        "until": _iso(until),
-        "cut": _iso(made.cut),
-        "events": len(read.events),
-        "purchases": _count(read, PURCHASE),
-        "views": _count(read, VIEW),
-        "training_lists": len(made.train),
-        "late_lists": len(made.late),
-        "held_out_lists": len(held_out),
-        "derived_share": round(sum(c.derived for c in every) / len(every), 4),
-        "searches_with_served_signals": sum(s.served is not None for s in read.searches),
-        "position_bias": made.position_bias.as_dict(),
-        "proxy": PROXY,
-    }
-
-
-def _count(read: material.Material, kind: int) -> int:
-    from indexer.behaviour.popularity import KIND_OF_ACTION
-
-    return sum(1 for e in read.events if KIND_OF_ACTION.get(e.action) == kind)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

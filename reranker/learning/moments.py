@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, state
+from indexer.behaviour import (
+    copurchase,
+    popularity,
+    query_stats,
+    shopper_profile,
+    state,
+    trending,
+)
 from indexer.behaviour.event import BehaviourEvent
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
@@ -33,6 +40,11 @@ class Moment:
         """Counts of items as of this moment."""
         blobs = [self.values.get(state.popularity_key(item_id)) for item_id in ids]
         return popularity.unpack_many(blobs, self.at)
+
+    @property
+    def board(self) -> bytes | None:
+        """What sells most (`indexer.behaviour.trending`)."""
+        return self.values.get(trending.BOARD)
 
     def partners(self, ids: Sequence[str]) -> list[np.ndarray]:
         """Partner rows of items."""

@@ -60,8 +60,7 @@ def plan(
     """The plan for `events` in time order; None where they span no time to split."""
     first, until = events[0].timestamp, events[-1].timestamp
     cut = cut_of(events, schedule)
-    start = first + WARM_UP_SHARE * (until - first)
-    at = sorted({*_moments(start, cut, until, schedule), *_lively(events, start, schedule)})
+    at = moments_of(events, cut, schedule)
     if cut >= until or at[0] >= cut:
         return None
     sampling = Sampling(
@@ -102,6 +101,13 @@ def cut_of(events: Sequence[BehaviourEvent], schedule: Schedule) -> float:
     reach = until - bought[-few] if few else 0.0
     held_out = max(schedule.held_out_days * DAY_SECONDS, reach)
     return until - min(held_out, (until - first) * HELD_OUT_SHARE_MAX)
+
+
+def moments_of(events: Sequence[BehaviourEvent], cut: float, schedule: Schedule) -> list[float]:
+    """The moments whose state is learned from, `cut` one of them, seconds since the epoch."""
+    first, until = events[0].timestamp, events[-1].timestamp
+    start = first + WARM_UP_SHARE * (until - first)
+    return sorted({*_moments(start, cut, until, schedule), *_lively(events, start, schedule)})
 
 
 def _lively(events: Sequence[BehaviourEvent], start: float, schedule: Schedule) -> Sequence[float]:

@@ -23,6 +23,7 @@ from reranker.learning import (
     moments,
     plan,
     taste,
+    visits,
 )
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.baselines import Baselines
@@ -33,6 +34,7 @@ from reranker.learning.material import QUERIES_AT_ONCE, Material
 from reranker.learning.network import FusionNetwork
 from reranker.learning.objective import Trained
 from reranker.learning.plan import Plan
+from reranker.learning.proposing import Proposer
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors, vectors_of
 from reranker.signals.item_table import ItemTable
@@ -96,7 +98,7 @@ def prepare(
         return None
     queries = made.queries
     found, vectors = _found(material, queries, max(schedule.windows), progress)
-    tables, of_moment = _tables(material, made, schedule)
+    tables, of_moment = tables_of(material, made, schedule)
     world = World(
         goods=material.goods,
         found=dict(zip(queries, found, strict=True)),
@@ -104,6 +106,27 @@ def prepare(
         query_row={query: row for row, query in enumerate(queries)},
         tables=tables,
         table_of_moment=of_moment,
+    )
+    return made, world
+
+
+def prepare_visits(material: Material, schedule: Schedule) -> tuple[Plan, World] | None:
+    """The same for lists without a search."""
+    if len(material.events) < 2:
+        return None
+    made = visits.plan(material.events, material.goods.row.keys(), schedule)
+    if made is None or not made.train or not made.held_out:
+        return None
+    tables, of_moment = tables_of(material, made, schedule)
+    goods = material.goods
+    world = World(
+        goods=goods,
+        found={},
+        query_vectors={"": np.zeros(goods.vectors.shape[1], dtype=np.float32)},
+        query_row={"": 0},
+        tables=tables,
+        table_of_moment=of_moment,
+        propose=Proposer(goods),
     )
     return made, world
 
@@ -203,7 +226,7 @@ def _found(
     return found, np.concatenate(vectors)
 
 
-def _tables(
+def tables_of(
     material: Material, made: Plan, schedule: Schedule
 ) -> tuple[list[ItemTable], list[int]]:
     """Item tables over time and which one each moment reads: never one newer than itself.

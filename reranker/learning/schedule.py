@@ -22,6 +22,10 @@ class Schedule(BaseModel):
     # Lists
     cases: int = Field(16_000, ge=1, description="Derived training lists.")
     held_out_cases: int = Field(1500, ge=1, description="Derived lists to measure on.")
+    visit_cases: int = Field(
+        8000, ge=0, description="Visits that recommendations learn from, 0: none are learned."
+    )
+    held_out_visits: int = Field(1500, ge=1, description="Visits to measure those on.")
     held_out_days: float = Field(35.0, gt=0, description="The last days, kept to measure on.")
     gap_days_max: float = Field(35.0, ge=0, description="How stale the state may be.")
     moment_spacing_days: float = Field(7.0, gt=0)
@@ -72,6 +76,8 @@ QUICK = {
     "name": "quick",
     "cases": 5000,
     "held_out_cases": 600,
+    "visit_cases": 3000,
+    "held_out_visits": 500,
     "moments_max": 12,
     "tables": 2,
     "keep": 48,

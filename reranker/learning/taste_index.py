@@ -1,8 +1,10 @@
 """Behavioural item vectors in an index of their own, so that neighbours are found by Elasticsearch.
 
-One document an item, by the item's id; a new index is built beside the old one and the alias moves.
+One document an item, by the item's id; each version of the model has its own index, so that a
+sidecar reads what its model was made with, also after a rollback.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,32 +13,47 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 from numpy.typing import NDArray
 
-from reranker.recommend.taste_index import VECTOR, alias
+from reranker.recommend.taste_index import VECTOR, name
 
 CHUNK = 1000
+VERSION = re.compile(r"\d{8}t\d{6}(-\d+)?")  # of no index whose name only begins alike
+KEPT = 3  # versions whose vectors stay, so that a rollback finds them
 
 
 def write(
     es: Elasticsearch, index: str, version: str, ids: Sequence[str], vectors: NDArray[np.float32]
 ) -> str:
-    """Build the index of a model's vectors [items, width], let it serve, drop the others.
+    """Build the index of a version's vectors [items, width]; safe to do again.
 
-    Items of which nothing is known (a zero vector) are left out. Safe to do again.
+    Items of which nothing is known (a zero vector) are left out.
     """
-    name = f"{alias(index)}-{version.lower()}"
-    es.options(ignore_status=404).indices.delete(index=name)
+    target = name(index, version)
+    es.options(ignore_status=404).indices.delete(index=target)
     es.indices.create(
-        index=name,
-        settings={"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": -1},
+        index=target,
+        settings={
+            "number_of_shards": 1,
+            "auto_expand_replicas": "0-1",
+            "refresh_interval": -1,
+            "hidden": True,
+        },
         mappings={"dynamic": False, "properties": {VECTOR: _mapping(vectors.shape[1])}},
     )
-    bulk(es, _documents(name, ids, vectors), chunk_size=CHUNK)
-    es.indices.refresh(index=name)
-    answer = es.options(ignore_status=404).indices.get_alias(name=alias(index)).body
-    old = [it for it in answer if it != name] if "error" not in answer else []
-    add: list[dict[str, Any]] = [{"add": {"index": name, "alias": alias(index)}}]
-    es.indices.update_aliases(actions=[*add, *({"remove_index": {"index": it}} for it in old)])
-    return name
+    bulk(es, _documents(target, ids, vectors), chunk_size=CHUNK)
+    es.indices.refresh(index=target)
+    return target
+
+
+def tidy(es: Elasticsearch, index: str, versions: Sequence[str]) -> list[str]:
+    """Delete the indices of all versions but these; returns what was deleted."""
+    there = es.indices.get(
+        index=name(index, "*"), expand_wildcards="all", filter_path="*.aliases"
+    ).body
+    own = [it for it in there if VERSION.fullmatch(it.removeprefix(name(index, "")))]
+    gone = sorted(set(own) - {name(index, version) for version in versions})
+    if gone:
+        es.indices.delete(index=gone)
+    return gone
 
 
 def _mapping(width: int) -> dict[str, Any]:

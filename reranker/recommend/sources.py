@@ -14,9 +14,11 @@ from indexer.behaviour import trending
 from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
 from reranker.signals.past import Past
 
+# Items that each source proposes, and that all of them together hand to the model.
+PER_SOURCE = 150
+WINDOW = 200
 OWN_HALF_LIFE_DAYS = 120.0
 VIEW_SHARE = 0.3  # what being looked at together weighs beside being bought together
-SEEDS_MAX = 50
 Resolve = Callable[[NDArray[np.uint64]], Sequence[str | None]]
 """Ids of hashed items [n], None for one that is not in the catalogue."""
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 VECTOR = "taste"
 
 
-def alias(index: str) -> str:
-    """Where the vectors of an index are read."""
-    return f"hitweave_taste-{index}"
+def name(index: str, version: str) -> str:
+    """Where the vectors of a version of the model are."""
+    return f"hitweave_taste-{index}-{version.lower()}"
 
 
 def search(vector: NDArray[np.float32], size: int) -> dict[str, Any]:

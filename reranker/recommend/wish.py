@@ -1,6 +1,6 @@
 """What a recommendation is asked for. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -8,6 +8,12 @@ from indexer.catalogue.generation import Generation
 
 Strategy = Literal["hybrid", "collaborative", "content", "trending", "bought_together"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
+
+
+def sources_of(seeds: Sequence[str]) -> tuple[str, ...]:
+    """All sources of a hybrid; what the shopper had before is no answer beside a seed."""
+    others = ("bought_together", "collaborative", "content", "trending")
+    return others if seeds else ("own", *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,5 @@ class Wish:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Which sources are asked; what the shopper had before is no answer beside a seed."""
-        if self.strategy != "hybrid":
-            return (self.strategy,)
-        others = ("bought_together", "collaborative", "content", "trending")
-        return others if self.seeds else ("own", *others)
+        """Which sources are asked."""
+        return sources_of(self.seeds) if self.strategy == "hybrid" else (self.strategy,)

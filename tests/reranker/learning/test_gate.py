@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reranker.learning import job, measure, run
+from reranker.learning import contest, measure, run
 from reranker.learning.dataset import ListSet, World
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Lists
@@ -75,7 +75,7 @@ def shuffled(lists: ListSet, seed: int) -> ListSet:
 def test_what_has_learned_the_shop_is_let_through(
     good: Learned, prepared: tuple[Plan, World, Lists]
 ) -> None:
-    assert job.verdict(good, prepared[1], None, SMALL) is None
+    assert contest.verdict(good, prepared[1], None, SMALL) is None
 
 
 def test_an_update_of_shuffled_labels_is_refused(
@@ -83,7 +83,7 @@ def test_an_update_of_shuffled_labels_is_refused(
 ) -> None:
     lists = prepared[2]
     poisoned = learn(replace(lists, train=shuffled(lists.train, 1)))
-    why = job.verdict(poisoned, prepared[1], good.scores["fused"], SMALL)
+    why = contest.verdict(poisoned, prepared[1], good.scores["fused"], SMALL)
     assert why is not None
     assert "not better" in why
 
@@ -93,14 +93,14 @@ def test_poison_that_reaches_the_held_out_lists_too_is_refused(
 ) -> None:
     lists = prepared[2]
     both = replace(lists, train=shuffled(lists.train, 1), held_out=shuffled(lists.held_out, 2))
-    why = job.verdict(learn(both), prepared[1], good.scores["fused"], SMALL)
+    why = contest.verdict(learn(both), prepared[1], good.scores["fused"], SMALL)
     assert why is not None
 
 
 def test_the_same_model_again_is_refused(
     good: Learned, prepared: tuple[Plan, World, Lists]
 ) -> None:
-    why = job.verdict(good, prepared[1], good.scores["fused"], SMALL)
+    why = contest.verdict(good, prepared[1], good.scores["fused"], SMALL)
     assert why is not None
     assert "beyond noise" in why
 
