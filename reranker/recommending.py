@@ -115,7 +115,8 @@ def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -
     lists = {name: near[name] if name in near else found[name]() for name in wish.sources}
     if wish.filter is not None:
         lists = _matching(process, wish, lists, deadline)
-    return merged(lists, window=WINDOW, without={*wish.seeds})
+    known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
+    return merged(lists, window=WINDOW, without={*wish.seeds, *known})
 
 
 def _neighbours(

@@ -1,13 +1,14 @@
 """What recommendations learn from: visits of known shoppers, ranked as they were before; pure.
 
-A visit is a basket, or deeds of one shopper without a pause. Everything that was done in it is what
-a list without a query should have shown. Part of the visits starts from items that were in them, as
-the page of an item or a cart does.
+A visit is a basket, or deeds of one shopper without a pause. What was done in it from some deed on
+is what a list without a query should have shown just before: half of the cases stand at its
+beginning, the others in its midst. Some start from items that were in it, as the page of an item or
+a cart does.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,17 +20,30 @@ from reranker.learning.plan import Plan, cut_of, moments_of
 from reranker.learning.schedule import Schedule
 
 PAUSE_SECONDS = 1800.0  # what ends a visit, as web analytics count
+MIDST_SHARE = 0.5
 SEEDED_SHARE = 0.3
 SEEDS_MAX = 3
 
 
 @dataclass(frozen=True)
 class Visit:
-    """What a shopper (a pseudonym; None: not known) did from `begun` on, by item in order."""
+    """What a shopper (a pseudonym; None: not known) did in a row, oldest first."""
 
     user: str | None
-    begun: float
-    labels: Labels
+    deeds: tuple[BehaviourEvent, ...]
+
+    @property
+    def begun(self) -> float:
+        """Seconds since the epoch."""
+        return self.deeds[0].timestamp
+
+    def entered(self, random: np.random.Generator) -> "Visit":
+        """The visit from its beginning or, as often, from one of its later moments on."""
+        later = sorted({deed.timestamp for deed in self.deeds})[1:]
+        if not later or random.random() >= MIDST_SHARE:
+            return self
+        since = later[int(random.integers(len(later)))]
+        return Visit(self.user, tuple(deed for deed in self.deeds if deed.timestamp >= since))
 
 
 def visits(events: Iterable[BehaviourEvent], items: Collection[str]) -> list[Visit]:
@@ -40,9 +54,7 @@ def visits(events: Iterable[BehaviourEvent], items: Collection[str]) -> list[Vis
         if KIND_OF_ACTION.get(event.action, 0) < VIEW or event.item_id not in items:
             continue
         together[_visit_of(event, latest)].append(event)
-    found = [
-        Visit(deeds[0].user, deeds[0].timestamp, labels_of(deeds)) for deeds in together.values()
-    ]
+    found = [Visit(deeds[0].user, tuple(deeds)) for deeds in together.values()]
     return sorted(found, key=lambda visit: visit.begun)
 
 
@@ -90,13 +102,13 @@ def plan(
     measured = Sampling(cases=schedule.held_out_visits, frozen=True, strangers=schedule.strangers)
     random = np.random.default_rng(schedule.seed)
     train = _cases(early, [t for t in at if t < cut], first_seen, sampling, random, SEEDED_SHARE)
-    held_out = _cases(late, [cut], first_seen, measured, random, 0.0)
+    held_out = _cases(late, at[moment:], first_seen, measured, random, 0.0)
     refit = _cases(late, at, first_seen, sampling, random, SEEDED_SHARE) if schedule.refit else []
     return Plan(
         at=at,
         cut=cut,
         train=_sorted(train),
-        held_out=_sorted([_moved(case, moment) for case in held_out]),
+        held_out=_sorted([replace(case, moment=moment + case.moment) for case in held_out]),
         late=_sorted(refit),
     )
 
@@ -115,30 +127,27 @@ def _cases(
     for place in random.permutation(len(found)).tolist():
         if len(cases) >= sampling.cases:
             break
-        visit = found[place]
+        visit = found[place].entered(random)
         known = np.inf if visit.user is None else first_seen[visit.user]
         moment = making.moment_before(at, visit.begun, known, sampling, random)
         if moment is None:
             continue
-        seeds = _seeds(visit, random) if random.random() < seeded else ()
+        deeds = labels_of(visit.deeds)
+        seeds = _seeds(deeds, random) if random.random() < seeded else ()
         if known > at[moment] and not seeds:
             if strangers_left == 0:
                 continue
             strangers_left -= 1
-        labels = {item: deeds for item, deeds in visit.labels.items() if item not in seeds}
+        labels = {item: done for item, done in deeds.items() if item not in seeds}
         cases.append(Case(moment, visit.begun, visit.user, "", labels, seeds=seeds))
     return cases
 
 
-def _seeds(visit: Visit, random: np.random.Generator) -> tuple[str, ...]:
+def _seeds(labels: Labels, random: np.random.Generator) -> tuple[str, ...]:
     """The first few items of a visit, never all of them."""
-    most = min(SEEDS_MAX, len(visit.labels) - 1)
+    most = min(SEEDS_MAX, len(labels) - 1)
     count = int(random.integers(1, most + 1)) if most > 0 else 0
-    return tuple(visit.labels)[:count]
-
-
-def _moved(case: Case, moment: int) -> Case:
-    return Case(moment, case.time, case.user, case.query, case.labels)
+    return tuple(labels)[:count]
 
 
 def _first_seen(every: Iterable[Visit]) -> dict[str, float]:

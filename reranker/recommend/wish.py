@@ -22,7 +22,8 @@ class Wish:
 
     `seeds` are items to start from in place of the shopper's history (an item's page, a cart);
     `session` are items looked at in this visit, which count as the newest of the history; `filter`
-    is an Elasticsearch query that every item must match. `shopper` is a pseudonym.
+    is an Elasticsearch query that every item must match. Without `repeats` nothing comes that the
+    shopper has touched before. `shopper` is a pseudonym.
     """
 
     generation: Generation
@@ -31,6 +32,7 @@ class Wish:
     session: tuple[str, ...] = ()
     strategy: Strategy = "hybrid"
     size: int = 10
+    repeats: bool = True
     filter: Mapping[str, Any] | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -23,7 +23,7 @@ SIZE_MAX = 200
 SEEDS_MAX = 50
 FIELDS = frozenset(
     ("index", "user_id", "session_id", "client_id", "item_ids", "session", "strategy", "size")
-) | {"filter", "context"}
+) | {"filter", "context", "repeats"}
 
 
 @blueprint.post("/recommend")
@@ -55,6 +55,9 @@ def _wish(body: Mapping[str, Any]) -> Wish:
         raise InvalidRequest(f"strategy is {strategy!r}: use one of {', '.join(STRATEGIES)}")
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= SIZE_MAX:
         raise InvalidRequest(f"size is {size!r}: use a whole number from 1 to {SIZE_MAX}")
+    repeats = body.get("repeats", True)
+    if not isinstance(repeats, bool):
+        raise InvalidRequest(f"repeats is {repeats!r}: use true or false")
     session_id, session = _session(body)
     people = (_text(body, "user_id"), session_id, _text(body, "client_id"))
     return Wish(
@@ -64,6 +67,7 @@ def _wish(body: Mapping[str, Any]) -> Wish:
         session=session,
         strategy=cast(Strategy, strategy),
         size=size,
+        repeats=repeats,
         filter=_object(body, "filter"),
         context=_object(body, "context") or {},
         headers=forwarded_headers(request.headers),
