@@ -87,12 +87,13 @@ def _searches(job: _Job, read: Material) -> dict[str, Any]:
 def _recommendations(job: _Job, read: Material) -> dict[str, Any]:
     """The same for lists without a search; item vectors are there before the model serves."""
     nothing: dict[str, Any] = {"promoted": False, "why": TOO_LITTLE}
-    prepared = run.prepare_visits(read, job.schedule)
+    schedule = job.schedule.of_visits()
+    prepared = run.prepare_visits(read, schedule)
     if prepared is None:
         return nothing
     index, es = job.generation.index, job.servers.es
     registry = Registry(job.servers.models_dir, for_recommendations(index))
-    contest = Contest(registry, job.generation, job.schedule, read, *prepared)
+    contest = Contest(registry, job.generation, schedule, read, *prepared)
 
     def ready(manifest: Manifest, learned: Learned) -> None:
         goods = read.goods

@@ -60,6 +60,9 @@ class Schedule(BaseModel):
     batch_lists: int = Field(32, ge=1)
     # The network starts from a tuned linear ranker: faster or longer it unlearns what holds.
     learning_rate: float = Field(5e-4, gt=0)
+    # Lists without a query have no prior worth the name: there the network learns more.
+    visit_epochs: int = Field(4, ge=1)
+    visit_learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     refit: bool = Field(True, description="Learn the held-out days as well after measuring.")
     refit_epochs: int = Field(0, ge=0, description="Epochs of the network then; 0: its line only.")
@@ -70,6 +73,11 @@ class Schedule(BaseModel):
     # Gate
     alpha: float = Field(0.05, gt=0, lt=1, description="Level of the paired test of promotion.")
     expected_metrics: dict[str, float] = {}
+
+    def of_visits(self) -> "Schedule":
+        """The same run for lists without a query."""
+        rates = {"epochs": self.visit_epochs, "learning_rate": self.visit_learning_rate}
+        return self.model_copy(update=rates)
 
 
 QUICK = {

@@ -54,6 +54,30 @@ def events(shoppers: int = 30, days: int = 120, seed: int = 1) -> list[Behaviour
     return sorted(found, key=lambda e: (e.timestamp, e.event_id))
 
 
+def rounds(shoppers: int = 30, days: int = 120) -> list[BehaviourEvent]:
+    """Each shopper goes through the kinds of one colour in turn, two in a basket, every few days:
+    what was bought last is what is needed least.
+    """
+    found = []
+    for shopper in range(shoppers):
+        colour = shopper % len(COLOURS)
+        for visit, day in enumerate(np.arange(shopper % 6, days, 6)):
+            basket = f"{shopper}/{day:.2f}"
+            for kind in (2 * visit % len(KINDS), (2 * visit + 1) % len(KINDS)):
+                item = str(kind * len(COLOURS) + colour)
+                found.append(
+                    BehaviourEvent(
+                        event_id=f"{basket}/{item}",
+                        action="purchase",
+                        item_id=item,
+                        timestamp=START + float(day) * DAY,
+                        user=f"u{shopper}",
+                        basket=basket,
+                    )
+                )
+    return sorted(found, key=lambda e: (e.timestamp, e.event_id))
+
+
 def find(queries: Sequence[str], _window: int) -> tuple[list[Candidates], NDArray[np.float32]]:
     """Every item that shares a word with the query, all with the same score: keywords alone."""
     shop = goods()

@@ -1,5 +1,7 @@
 """Visits become lists without a query; what they propose is what serving proposes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_one_visit_is_entered_at_its_beginning_or_in_its_midst() -> None:
 @pytest.fixture(scope="module")
 def learned() -> tuple[Learned, float]:
     """What the made-up shop teaches, and how good the order of the sources alone is."""
-    material = shop.material()
+    material = replace(shop.material(), events=shop.rounds())
     prepared = run.prepare_visits(material, VISITS)
     assert prepared is not None
     found = run.learn(material, *prepared, VISITS)
@@ -87,11 +89,11 @@ def test_what_is_learned_orders_better_than_the_sources_together(
     learned: tuple[Learned, float],
 ) -> None:
     found, sources_alone = learned
-    assert ndcg(found, "fused") > sources_alone + 0.02
+    assert ndcg(found, "fused") > sources_alone + 0.1
     assert measure.reciprocal(found.scores["fused"], found.held_out).mean() > 0.5
 
 
-def test_the_own_colour_is_proposed_and_seeds_are_not(learned: tuple[Learned, float]) -> None:
+def test_seeds_are_in_the_past_and_not_among_the_proposals() -> None:
     material = shop.material()
     prepared = run.prepare_visits(material, VISITS)
     assert prepared is not None

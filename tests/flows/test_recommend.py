@@ -1,0 +1,221 @@
+"""Recommendations end to end: a small shop is learned, and answers for people, carts and nobody."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from elasticsearch import Elasticsearch
+
+from reranker.learning import taste_index
+from tests.conftest import Stack
+from tests.flows.worker_process import wait_until
+from tests.reranker.learning import shop as made_up
+
+ONES = np.ones((1, 8), np.float32)
+SCHEDULE = {
+    "cases": 200,
+    "held_out_cases": 100,
+    "visit_cases": 300,
+    "held_out_visits": 150,
+    "moments_max": 6,
+    "tables": 1,
+    "epochs": 4,
+    "width": 16,
+    "layers": 1,
+    "attention_heads": 2,
+    "taste_width": 8,
+    "text_width": 8,
+    "refit": False,
+    "baseline": False,
+    "visit_learning_rate": 0.01,
+}
+
+
+def lines(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+@pytest.fixture(scope="module")
+def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The made-up shop, whose shoppers keep to their colour; learned."""
+    folder, name = tmp_path_factory.mktemp("shop"), f"t{uuid.uuid4().hex[:12]}"
+    goods = made_up.goods()
+    config = folder / "index.yaml"
+    config.write_text("encoder: hashed:32\n")
+    stack.run("create", name, "--config", str(config))
+    products = [
+        {"id": i, "title": t, "price": 2.0} for i, t in zip(goods.ids, goods.titles, strict=True)
+    ]
+    products.append({"id": "new", "title": "red kettle", "price": 2.0})
+    products.append({"id": "sold-out", "title": "red jug", "available": False})
+    stack.run("catalogue", name, lines(folder / "products.jsonl", products))
+    events = [
+        {
+            "application": name,
+            "action_name": e.action,
+            "user_id": e.user,
+            "session_id": e.basket,
+            "timestamp": iso(e.timestamp),
+            "event_attributes": {"object": {"object_id": e.item_id}},
+        }
+        for e in made_up.rounds()
+    ]
+    stack.run("events", lines(folder / "events.ndjson", events))
+    schedule = folder / "schedule.yaml"
+    schedule.write_text(json.dumps(SCHEDULE))
+    said: Any = stack.run_json("train", name, "--config", str(schedule))
+    assert said["recommendations"]["promoted"], said["recommendations"]["why"]
+    return name
+
+
+def recommended(stack: Stack, index: str, **sent: Any) -> dict[str, Any]:
+    answer = requests.post(
+        f"{stack.sidecar_url}/recommend", json={"index": index, **sent}, timeout=30
+    )
+    assert answer.status_code == 200, answer.text
+    said: dict[str, Any] = answer.json()
+    return said
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in answer["items"]]
+
+
+def colour(item: str) -> str:
+    return made_up.goods().titles[int(item)].split()[0]
+
+
+def test_a_known_shopper_is_offered_what_is_due_by_the_model(stack: Stack, index: str) -> None:
+    said = recommended(stack, index, user_id="u1", size=4)
+    assert said["degraded"] is None
+    assert said["model"] is not None
+    assert {colour(item) for item in ids(said)} == {"blue"}
+    bought_last = [e.item_id for e in made_up.rounds() if e.user == "u1"][-2:]
+    assert not set(bought_last) & set(ids(said))
+    scores = [item["score"] for item in said["items"]]
+    assert scores == sorted(scores, reverse=True)
+    assert all(item["reason"] for item in said["items"])
+
+
+def test_nobody_gets_what_is_popular(stack: Stack, index: str) -> None:
+    said = recommended(stack, index, size=6)
+    assert len(ids(said)) == 6
+    assert {item["source"] for item in said["items"]} == {"trending"}
+
+
+def test_a_cart_is_completed_and_is_not_offered_again(stack: Stack, index: str) -> None:
+    cart = ["2", "6"]  # a green card, a green bag
+    said = recommended(stack, index, item_ids=cart, size=3)
+    assert not set(cart) & set(ids(said))
+    assert {colour(item) for item in ids(said)} == {"green"}
+
+
+def test_an_anonymous_session_counts_before_any_event_of_it_is_stored(
+    stack: Stack, index: str
+) -> None:
+    said = recommended(stack, index, session=["3", "7"], size=4, repeats=False)
+    assert not {"3", "7"} & set(ids(said))
+    assert colour(ids(said)[0]) == "pink"
+
+
+def test_a_new_item_is_found_by_what_it_is_about(stack: Stack, index: str) -> None:
+    said = recommended(stack, index, item_ids=["0"], strategy="content", size=24)
+    assert "new" in ids(said)
+    alike = recommended(stack, index, item_ids=["new"], size=5)
+    assert len(ids(alike)) == 5
+
+
+@pytest.mark.parametrize("strategy", ["collaborative", "content", "trending", "bought_together"])
+def test_a_single_source_answers_alone(stack: Stack, index: str, strategy: str) -> None:
+    said = recommended(stack, index, user_id="u2", strategy=strategy, size=4)
+    assert {item["source"] for item in said["items"]} == {strategy}
+    assert len(ids(said)) == 4
+
+
+def test_a_filter_holds_for_every_source(stack: Stack, index: str) -> None:
+    bags = {"match": {"title": "bag"}}
+    for user in ("u1", None):
+        said = recommended(stack, index, user_id=user, filter=bags, size=10)
+        titles = {made_up.goods().titles[int(item)].split()[1] for item in ids(said)}
+        assert titles == {"bag"}
+
+
+def test_what_is_sold_out_is_not_recommended(stack: Stack, index: str) -> None:
+    said = recommended(stack, index, item_ids=["0"], strategy="content", size=100)
+    assert "sold-out" not in ids(said)
+
+
+def test_a_deed_is_seen_in_the_next_recommendation(stack: Stack, index: str) -> None:
+    user, item = f"new-{uuid.uuid4().hex[:6]}", "1"
+    event = {
+        "application": index,
+        "action_name": "purchase",
+        "user_id": user,
+        "timestamp": iso(made_up.rounds()[-1].timestamp),
+        "event_attributes": {"object": {"object_id": item}},
+    }
+    assert recommended(stack, index, user_id=user)["items"][0]["source"] == "trending"
+    assert requests.post(f"{stack.sidecar_url}/events", json=event, timeout=30).status_code == 202
+    wait_until(
+        lambda: colour(ids(recommended(stack, index, user_id=user, repeats=False))[0]) == "blue",
+        30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ({"strategy": "magic"}, "strategy"),
+        ({"size": 0}, "size"),
+        ({"item_ids": "1"}, "item_ids"),
+        ({"wrong": 1}, "unknown field"),
+        ({"filter": []}, "filter"),
+        ({"repeats": "no"}, "repeats"),
+    ],
+)
+def test_a_wrong_wish_is_refused_with_what_to_do(
+    stack: Stack, index: str, sent: dict[str, Any], says: str
+) -> None:
+    answer = requests.post(
+        f"{stack.sidecar_url}/recommend", json={"index": index, **sent}, timeout=30
+    )
+    assert answer.status_code == 400
+    assert says in answer.text
+
+
+def test_a_filter_that_elasticsearch_refuses_is_told_as_it_says(stack: Stack, index: str) -> None:
+    answer = requests.post(
+        f"{stack.sidecar_url}/recommend",
+        json={"index": index, "filter": {"no_such_query": {}}},
+        timeout=30,
+    )
+    assert answer.status_code == 400
+    assert "no_such_query" in answer.text
+
+
+def test_vectors_of_old_versions_are_tidied_away_but_for_the_last(
+    es: Elasticsearch, index: str
+) -> None:
+    there = es.indices.get(index=f"hitweave_taste-{index}-*", expand_wildcards="all").body
+    assert len(there) == 1
+    other = taste_index.write(es, index, "20200101T000000", ["a"], ONES)
+    neighbour = taste_index.write(es, f"{index}-b", "20200101T000000", ["a"], ONES)
+    version = next(iter(there)).removeprefix(f"hitweave_taste-{index}-")
+    assert taste_index.tidy(es, index, [version]) == [other]
+    assert es.indices.exists(index=neighbour)
+    es.indices.delete(index=neighbour)
+
+
+def test_the_terminal_shows_titles_and_reasons(stack: Stack, index: str) -> None:
+    shown = stack.run("recommend", index, "--user", "u1", "--size", "3")
+    assert "blue" in shown
