@@ -14,6 +14,7 @@ from reranker import settings as sidecar_settings
 from reranker.routes import (
     embed,
     events,
+    experiments,
     health,
     metrics,
     multi_search,
@@ -64,6 +65,7 @@ def create_app(process: Process | None = None) -> Flask:
         multi_search,
         rerank,
         rules,
+        experiments,
         suggest,
         embed,
         events,

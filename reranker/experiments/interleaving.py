@@ -4,7 +4,8 @@
   Quality?", doi 10.1145/1458082.1458092. In each round a coin says which ranker picks first; each
   puts its best item that is not there yet, and owns the clicks on it.
 - Balanced: Joachims (2002, 2003), as written down by Chapelle, Joachims, Radlinski and Yue (2012),
-  "Large-Scale Validation and Analysis of Interleaved Search Evaluation", doi 10.1145/2094072.2094078.
+  "Large-Scale Validation and Analysis of Interleaved Search Evaluation",
+  doi 10.1145/2094072.2094078.
   One coin for the whole list; whoever has more of the clicked items among its first ones wins.
 """
 

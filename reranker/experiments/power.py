@@ -1,4 +1,4 @@
-"""Beforehand: how many units a difference takes to be found, and which one so many units find. Pure.
+"""How many units a difference takes to be found, and which one so many units find. Pure.
 
 For two arms whose means are compared with variance s^2 a unit; normal approximation as in van Belle
 (2008, "Statistical Rules of Thumb", ch. 2). The sequential test pays for being looked at all the

@@ -8,7 +8,8 @@ asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramda
 arXiv 2103.06476, theorem 2.2). With variance V of the estimate and f = units so far over units
 planned, the interval reaches
 
-    sqrt(V (1 + 1/(c f)) (2 log(1/alpha) + log(1 + c f))),  c = 2 log(1/alpha) + log(1 + 2 log(1/alpha)),
+    sqrt(V (1 + 1/(c f)) (2 log(1/alpha) + log(1 + c f))),
+    c = 2 log(1/alpha) + log(1 + 2 log(1/alpha)),
 
 which is narrowest about f = 1 and right for any f. Like every statement that rests on the central
 limit theorem it needs units enough first.

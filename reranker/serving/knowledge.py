@@ -46,7 +46,7 @@ class Asked:
     """A list to score: for which words, whom and which index.
 
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
-    index's vectors.
+    index's vectors. `model` is a version in place of the serving one.
     """
 
     index: str
@@ -58,6 +58,7 @@ class Asked:
     who: Known | None
     dims: int
     context: Mapping[str, Any]
+    model: str | None = None
 
 
 def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Reading:

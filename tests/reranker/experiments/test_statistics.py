@@ -1,4 +1,4 @@
-"""What may be said of two arms, at any time: no more false alarms than promised, and enough found."""
+"""What may be said of two arms at any time: few false alarms, and enough found."""
 
 import math
 
