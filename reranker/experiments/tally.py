@@ -7,7 +7,7 @@ clocks are not the sidecar's.
 
 from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -107,6 +107,11 @@ class Tally:
         self._opened: deque[tuple[float, str]] = deque()
         self._early: dict[str, list[Document]] = {}
         self._waiting: deque[tuple[float, str]] = deque()
+
+    @property
+    def units(self) -> Collection[str]:
+        """All that have come since the start, in that order."""
+        return self._now.rows.keys()
 
     def take(self, document: Document) -> None:
         """One search or deed."""

@@ -1,4 +1,4 @@
-"""Who may edit rules and experiments: whoever sends the token of the settings, else only the machine itself.
+"""Who may edit rules and experiments: who sends the token, else only the machine itself.
 
 A browser on that machine is not trusted with what another site's page tells it to send: changes
 come as JSON, from a page of ours, under a name of loopback. Fails closed.
