@@ -18,7 +18,7 @@ def adjusted(arms: Sequence[Sums]) -> list[Floats]:
     """
     values = [linear(arm.top, arm.bottom) for arm in arms]
     before = _before(arms)
-    if before is None:
+    if before is None or not any(map(len, before)):
         return values
     slope = _slope(values, before)
     middle = float(np.concatenate(before).mean())
