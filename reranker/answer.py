@@ -127,7 +127,7 @@ def rank(process: Process, call: Call) -> Ranking:
         model=request.options.model,
     )
     fused, exposed = _scored(process, call, asked)
-    if request.options.record:
+    if request.options.record and request.options.model is None:
         process.drift.sample(generation.index, fused)
     can_be_had = _can_be_had(process, call, asked, fused)
     ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had)

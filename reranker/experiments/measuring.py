@@ -9,6 +9,7 @@ from indexer.errors import ElasticsearchUnavailable
 from reranker.experiments import report
 from reranker.experiments.experiment import Trial
 from reranker.experiments.plan import Rehearsal, Wish
+from reranker.experiments.replay import Replay
 from reranker.experiments.tally import Tally
 
 
@@ -28,8 +29,16 @@ def planned(es: Elasticsearch, wish: Wish, now: float) -> dict[str, Any]:
     return rehearsal.result()
 
 
+def replayed(es: Elasticsearch, wish: Wish, now: float, days: float, salts: int) -> dict[str, Any]:
+    """What so many A/A tests of the days before `now` (seconds) would have found."""
+    replay = Replay(wish, now, days)
+    _read(es, wish.index, replay.since, now, replay)
+    said = {"index": wish.index, "metric": wish.metric, "unit": wish.unit, "days": days}
+    return {**said, **replay.result(salts)}
+
+
 def _read(
-    es: Elasticsearch, index: str, since: float, until: float, taker: Tally | Rehearsal
+    es: Elasticsearch, index: str, since: float, until: float, taker: Tally | Rehearsal | Replay
 ) -> None:
     try:
         for document in journal.measured(es, index, since, until):

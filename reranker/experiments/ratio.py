@@ -29,6 +29,12 @@ class Sums:
     def __len__(self) -> int:
         return len(self.top)
 
+    def only(self, rows: NDArray[np.bool_]) -> "Sums":
+        """Some of the units."""
+        past = (self.top_before, self.bottom_before)
+        before = [None if it is None else it[rows] for it in past]
+        return Sums(self.top[rows], self.bottom[rows], *before)
+
     @property
     def value(self) -> float:
         """The metric; nan where nothing was counted."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ DAY_SECONDS, HOUR_SECONDS = 86_400.0, 3600.0
 NOTHING = (0.0,) * len(COLUMNS)
 CLICKS = frozenset({"click", "watch"})
 EVERYONE = "everyone"
+NO_MARKS: Mapping[str, str] = MappingProxyType({})
 
 
 class Table:
@@ -59,13 +61,13 @@ class Table:
 
 @dataclass(slots=True)
 class Open:
-    """A search that something may still come of."""
+    """A search that something may still come of; there may be millions."""
 
     table: Table
     row: int
     at: float
-    clicked: set[str] = field(default_factory=set)
-    marks: dict[str, str] = field(default_factory=dict)
+    clicked: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=lambda: NO_MARKS)
     preferred: int = 0
 
 
@@ -183,7 +185,9 @@ class Tally:
                     table.add(row, "empty_searches")
         marks = told.get("ranks" if self._experiment.method == "balanced" else "teams") or ()
         ids = document.get("query_response_hit_ids") or ()
-        found.marks.update((item, mark) for item, mark in zip(ids, marks, strict=False) if mark)
+        if marks:
+            pairs = zip(ids, marks, strict=False)
+            found.marks = {**found.marks, **{item: mark for item, mark in pairs if mark}}
 
     def _deed(self, document: Document, at: float) -> None:
         action = document["action_name"].casefold().replace("-", "_")
@@ -201,7 +205,8 @@ class Tally:
     def _click(self, search: Open, item: str) -> None:
         if not search.clicked:
             search.table.add(search.row, "clicked_searches")
-        search.clicked.add(item)
+        if item not in search.clicked:
+            search.clicked += (item,)
         if search.marks:
             preferred = self._preferred(search)
             search.table.add(search.row, "preferred", preferred - search.preferred)

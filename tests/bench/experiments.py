@@ -18,20 +18,23 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from reranker.experiments import assignment, comparison, cuped, power, sample_ratio
+from reranker.experiments import comparison, cuped, power, sample_ratio
 from reranker.experiments.comparison import Terms
-from reranker.experiments.experiment import Arm, Experiment
 from reranker.experiments.metric import METRICS, Metric
+from reranker.experiments.plan import Wish
 from reranker.experiments.power import Baseline
-from reranker.experiments.ratio import Floats, Sums, linear
-from reranker.experiments.tally import Counted, Tally
+from reranker.experiments.ratio import Sums, linear
+from reranker.experiments.replay import Replay, share_interval
 from tests.bench import simulated_shoppers as shoppers
 from tests.bench.simulated_shoppers import DAYS, Rankers
 
 SALES = Path("compose/sample/onlineretail-purchases.ndjson.gz")
 EFFECT, ALPHA, HALVES = 0.05, 0.05, (1.0, 1.0)
 WEEKS = 12
-DAY_SECONDS = 86_400.0
+METRICS_REPLAYED = {
+    "revenue": METRICS["revenue"],
+    "orders": Metric("searches", "units", "orders"),
+}
 ONCE = 1.959964
 console = Console(stderr=True)
 Row = dict[str, Any]
@@ -148,7 +151,7 @@ def interleaving(args: argparse.Namespace) -> list[Row]:
     needed = power.units_needed(baseline, EFFECT, HALVES, ALPHA)
     tested = [anytime(shoppers.compared(rankers, needed, rng), needed) for _ in range(args.ab)]
     rows = [row("two rankers 5 % apart, A/B", needed, tested)]
-    for share in (10, 20, 50, 100):
+    for share in (10, 20, 50):
         units = needed // share
         found = [prefers(rankers, units, rng) for _ in range(args.ab)]
         rows.append(row(f"the same, team draft, 1/{share} of the units", units, found))
@@ -171,35 +174,19 @@ def prefers(rankers: Rankers, units: int, rng: np.random.Generator) -> bool:
 
 def replayed(purchases: Path, salts: int) -> list[Row]:
     """A/A on real shoppers, looked at every week; each order stands for one search."""
-    weekly = by_week(purchases)
-    units = weekly[-1][0]
-    metrics = {"revenue": METRICS["revenue"], "orders": Metric("searches", "units", "orders")}
-    rows = []
-    for name, metric in metrics.items():
-        found = [aa_on(weekly, metric, f"salt-{number}") for number in range(salts)]
-        rows.append(row(f"replayed A/A, {name} a shopper, weekly looks", len(units), found))
-    return rows
-
-
-Week = tuple[list[str], Counted]
-
-
-def by_week(purchases: Path) -> list[Week]:
-    """Units in the order in which they came, and their sums, at the end of each week."""
-    arms = (Arm(name="one"), Arm(name="other"))
-    experiment = Experiment(name="replay", index="sales", arms=arms, before_days=84.0)
     documents = list(orders(purchases))
     end = moment(documents[-1])
-    since = end - WEEKS * 7 * DAY_SECONDS
-    tally = Tally(experiment, since, everyone=True)
-    weeks: list[Week] = []
-    for document in documents:
-        if moment(document) < since - experiment.before_days * DAY_SECONDS:
-            continue
-        while moment(document) > since + (len(weeks) + 1) * 7 * DAY_SECONDS:
-            weeks.append((list(tally.units), tally.counted()))
-        tally.take(document)
-    return [*weeks, (list(tally.units), tally.counted())]
+    rows = []
+    for name, metric in METRICS_REPLAYED.items():
+        wish = Wish("sales", metric="revenue", alpha=ALPHA, before_days=WEEKS * 7.0)
+        replay = Replay(wish, end, WEEKS * 7.0, every=7.0, metric=metric)
+        for document in documents:
+            if moment(document) >= replay.since:
+                replay.take(document)
+        said = replay.result(salts)
+        found = [number < said["alarms"] for number in range(salts)]
+        rows.append(row(f"replayed A/A, {name} a shopper, weekly looks", said["units"], found))
+    return rows
 
 
 def orders(purchases: Path) -> Iterator[dict[str, Any]]:
@@ -223,43 +210,17 @@ def moment(document: dict[str, Any]) -> float:
     return datetime.fromisoformat(document["timestamp"]).timestamp()
 
 
-def aa_on(weekly: Sequence[Week], metric: Metric, salt: str) -> int | None:
-    """The first week (from 1) in which two arms under a salt differ; None for never."""
-    units = weekly[-1][0]
-    arm = np.array([assignment.arm_of(salt, unit, HALVES) for unit in units])
-    terms = Terms(len(units), ALPHA)
-    for week, (there, counted) in enumerate(weekly, 1):
-        (sums,) = counted.sums(metric)
-        side = arm[: len(there)]
-        halves = [only(sums, side == number) for number in (0, 1)]
-        if comparison.against_first(halves, terms)[0].is_found:
-            return week
-    return None
-
-
-def only(sums: Sums, rows: Any) -> Sums:
-    """Some of the units."""
-    assert sums.top_before is not None
-    assert sums.bottom_before is not None
-    parts: tuple[Floats, ...] = (sums.top, sums.bottom, sums.top_before, sums.bottom_before)
-    return Sums(*(part[rows] for part in parts))
-
-
 def row(name: str, units: int, found: Sequence[int | bool | None]) -> Row:
-    """The share of tests that found something, with a 95 % interval (Wilson 1927)."""
+    """The share of tests that found something, with its 95 % interval."""
     tests, hits = len(found), sum(it is not None and it is not False for it in found)
-    share, z = hits / tests, ONCE
-    middle = (share + z * z / (2 * tests)) / (1 + z * z / tests)
-    reach = (
-        z * math.sqrt(share * (1 - share) / tests + z * z / (4 * tests**2)) / (1 + z * z / tests)
-    )
+    low, high = share_interval(hits, tests)
     days = sorted(it for it in found if it is not None and not isinstance(it, bool))
     result: Row = {
         "name": name,
         "units": units,
         "tests": tests,
-        "found": round(share, 4),
-        "interval": [round(max(0.0, middle - reach), 4), round(middle + reach, 4)],
+        "found": round(hits / tests, 4),
+        "interval": [round(low, 4), round(high, 4)],
         "median_look": days[len(days) // 2] if days else None,
     }
     console.print(result)

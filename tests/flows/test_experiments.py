@@ -302,6 +302,8 @@ def test_a_plan_tells_what_the_last_weeks_would_have_found(lab: Lab, index: str)
     assert [it["days"] for it in answer["windows"]] == [7, 14, 28]
     said = lab.stack.run_json("experiments", "plan", "--index", index, "--effect", "0.1")
     assert said["effect"] == 0.1
+    again = lab.stack.run_json("experiments", "replay", "--index", index, "--salts", "20")
+    assert (again["salts"], again["alarms"]) == (20, 0)
     assert lab.ask("GET", "/_plan?metric=happiness")[0] == 400
     assert lab.ask("GET", "/_plan?effect=0")[0] == 400
 

@@ -1,4 +1,4 @@
-"""`hitweave experiments`: list, draft, start, stop, plan and report on experiments."""
+"""`hitweave experiments`: draft, start, stop, plan and replay experiments, and report on them."""
 
 import time
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
     from reranker.experiments.experiment import Trial
+    from reranker.experiments.plan import Wish
 
 INDEX = click.option("--index", required=True, help="The index that is searched.")
 FORMATS = ("json", "markdown", "html")
@@ -109,20 +110,42 @@ def _report(name: str, index: str, wanted: str, until: str | None) -> None:
 @click.option("--until", help="By the weeks before this ISO 8601 time in place of now.")
 def _plan(index: str, until: str | None, **wished: Any) -> None:
     """How many units and days the change takes to be found, by the weeks before."""
-    from pydantic import ValidationError
-
     from reranker.experiments import measuring
-    from reranker.experiments.plan import Wish
 
     with _opened(index) as (es, own):
-        wish = Wish(own, **wished)
-        try:
-            wish.experiment()
-        except ValidationError as error:
-            raise AskedWrongly(f"such an experiment cannot be planned: {error}") from None
-        if not wish.effect:
-            raise AskedWrongly("--effect is 0: name the relative change that shall be found")
-        _print(measuring.planned(es, wish, _moment(until)))
+        _print(measuring.planned(es, _wish(own, **wished), _moment(until)))
+
+
+@command.command("replay")
+@INDEX
+@click.option("--metric", default="ctr", show_default=True)
+@click.option("--unit", type=click.Choice(["user", "session", "query"]), default="user")
+@click.option("--days", type=click.FloatRange(1, 365), default=28.0, show_default=True)
+@click.option("--salts", type=click.IntRange(1, 100_000), default=500, show_default=True)
+@click.option("--alpha", type=click.FloatRange(0, 0.5, True, True), default=0.05)
+@click.option("--until", help="The days before this ISO 8601 time in place of now.")
+def _replay(index: str, days: float, salts: int, until: str | None, **wished: Any) -> None:
+    """Run A/A tests of what has happened, under many salts; they must find nothing."""
+    from reranker.experiments import measuring
+
+    with _opened(index) as (es, own):
+        wish = _wish(own, **wished)
+        _print(measuring.replayed(es, wish, _moment(until), days, salts))
+
+
+def _wish(index: str, **wished: Any) -> "Wish":
+    from pydantic import ValidationError
+
+    from reranker.experiments.plan import Wish
+
+    wish = Wish(index, **wished)
+    try:
+        wish.experiment()
+    except ValidationError as error:
+        raise AskedWrongly(f"there can be no such experiment: {error}") from None
+    if not wish.effect:
+        raise AskedWrongly("--effect is 0: name the relative change that shall be found")
+    return wish
 
 
 @contextmanager
