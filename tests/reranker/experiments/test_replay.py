@@ -56,7 +56,7 @@ def test_a_plan_knows_the_windows_and_what_they_find() -> None:
     assert tuple(windows) == DAYS
     units = [it["units"] for it in plan["windows"]]
     assert units == sorted(units)
-    assert 0 < units[0]
+    assert units[0] > 0
     assert windows[28]["mean"] == pytest.approx(0.33, abs=0.03)
     found = [it["detectable"] for it in plan["windows"]]
     assert found == sorted(found, reverse=True)
