@@ -150,7 +150,7 @@ def interleaving(args: argparse.Namespace) -> list[Row]:
     baseline = Baseline(first.value, float(linear(first.top, first.bottom).std(ddof=1)))
     needed = power.units_needed(baseline, EFFECT, HALVES, ALPHA)
     tested = [anytime(shoppers.compared(rankers, needed, rng), needed) for _ in range(args.ab)]
-    rows = [row("two rankers 5 % apart, A/B", needed, tested)]
+    rows = [row("two rankers 5 % apart, A/B, at the end", needed, tested)]
     for share in (10, 20, 50):
         units = needed // share
         found = [prefers(rankers, units, rng) for _ in range(args.ab)]
