@@ -18,6 +18,8 @@ from indexer.catalogue.generation import Generation
 from indexer.errors import EncoderUnavailable, InvalidVector, ValkeyUnavailable
 from indexer.telemetry import log
 from reranker import response
+from reranker.experiments import exposure
+from reranker.experiments.exposure import Exposure
 from reranker.fusion import baseline
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
@@ -27,7 +29,7 @@ from reranker.retrieval.node import LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.matching import NO_RULES, RuleSet
-from reranker.serving import knowledge, metrics, order, paging, pins, ruling, scoring
+from reranker.serving import knowledge, metrics, order, paging, pins, ruling, scoring, trialling
 from reranker.serving.call import Call
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
@@ -52,6 +54,7 @@ def search(process: Process, call: Call) -> dict[str, Any]:
 
     Where a query of a rule may be what is refused, the search goes on without such rules.
     """
+    call = trialling.taking_part(process, call)
     try:
         return _answered(process, call)
     except fetch.Refused:
@@ -121,9 +124,10 @@ def rank(process: Process, call: Call) -> Ranking:
         who=who,
         dims=generation.recipe.dims,
         context=request.options.context,
+        model=request.options.model,
     )
-    fused = _score(process, call, asked)
-    if request.options.record:
+    fused, exposed = _scored(process, call, asked)
+    if request.options.record and request.options.model is None:
         process.drift.sample(generation.index, fused)
     can_be_had = _can_be_had(process, call, asked, fused)
     ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had)
@@ -136,6 +140,7 @@ def rank(process: Process, call: Call) -> Ranking:
         elasticsearch_ms=elasticsearch_ms,
         fusion_ms=call.deadline.took_ms() - elasticsearch_ms,
         effects=call.effects,
+        exposure=exposed,
     )
 
 
@@ -271,8 +276,25 @@ def _known(
         return None, "valkey_unavailable"
 
 
+def _scored(process: Process, call: Call, asked: Asked) -> tuple[Fused, Exposure | None]:
+    """The scores of the list, of both rankers where two are interleaved; and the arm it is of."""
+    part = call.part
+    if part is None or not part.rankers:
+        return _score(process, call, asked), part.exposure if part else None
+    both = []
+    for options in part.rankers:
+        own = replace(call, request=replace(call.request, options=options))
+        both.append(
+            _score(process, own, replace(asked, model=options.model, window=options.window))
+        )
+    can_be_had = _can_be_had(process, call, asked, both[0])
+    return trialling.interleaved(part, asked.candidates, both, can_be_had)
+
+
 def _score(process: Process, call: Call, asked: Asked) -> Fused:
     mode = call.request.options.mode
+    if mode == "bm25":
+        return Fused(-asked.candidates.bm25_rank)
     if mode == "knn" and asked.vector is not None:
         return Fused(order.vector_scores(asked.candidates))
     if mode == "rrf" or not len(asked.candidates) or call.request.size == 0:
@@ -341,13 +363,15 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
     if not call.request.options.record:
         return
     ids = [hit["_id"] for hit in answer["hits"]["hits"]]
+    own = answer["hitweave"]
     document = response.recorded_query(
         call.request,
         application=call.generation.index,
         query_id=call.query_id,
         ids=ids,
         timestamp=event.iso(process.clock()),
-        rules=answer["hitweave"].get("rules", ()),
+        rules=own.get("rules", ()),
+        experiment=exposure.logged(own.get("experiment"), call.deadline.took_ms(), own["degraded"]),
     )
     served = made.served(ids, process.settings.record_signals) if made else None
     process.recorder.record(call.generation.index, Search(document, served))

@@ -14,6 +14,7 @@ from reranker import settings as sidecar_settings
 from reranker.routes import (
     embed,
     events,
+    experiments,
     health,
     metrics,
     multi_search,
@@ -66,6 +67,7 @@ def create_app(process: Process | None = None) -> Flask:
         rerank,
         recommend,
         rules,
+        experiments,
         suggest,
         embed,
         events,

@@ -237,7 +237,7 @@ def _ordered(
             who=Known(basis.past, query_stats.decode(None)),
             dims=dims,
             context=wish.context,
-            model=for_recommendations(index),
+            kept_as=for_recommendations(index),
         )
         fused = scoring.fused(process.memory, process.refill, process.models, asked)
         model, degraded, scores = fused.model, fused.degraded, fused.scores

@@ -132,11 +132,17 @@ def recorded_query(
     ids: Sequence[str],
     timestamp: str,
     rules: Sequence[str] = (),
+    experiment: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The UBI query document of a search, with the ids it showed and the rules it was under."""
+    """The UBI query document of a search, with the ids it showed, the rules it was under and the
+    experiment it was in.
+    """
     attributes = dict(request.ubi.query_attributes) | {"from": request.start}
     if rules:
         attributes["rules"] = list(rules)
+    attributes.pop("experiment", None)
+    if experiment:
+        attributes["experiment"] = dict(experiment)
     document: dict[str, Any] = {
         "application": request.ubi.application or application,
         "query_id": query_id,

@@ -68,10 +68,15 @@ class Settings(BaseSettings):
         2, ge=0, description="A search whose words match at most so many is asked what it meant."
     )
     rules_token: SecretStr | None = Field(
-        None, description="Who sends it may edit rules; without one only the machine itself may."
+        None,
+        description="Who sends it may edit rules and experiments; without one only the machine.",
     )
     rules_poll_seconds: float = Field(
         1.0, gt=0, description="How often the live rules are looked at."
+    )
+
+    experiments_poll_seconds: float = Field(
+        1.0, gt=0, description="How often the running experiments are looked at."
     )
 
     def problems(self) -> list[str]:

@@ -30,6 +30,7 @@ COMMANDS = {
     "export": "Write catalogue, journal or training lists as a Parquet file.",
     "export-ltr": "Distil the serving model for Elastic's Learning to Rank.",
     "offpolicy": "Judge a policy from choices that another one logged.",
+    "experiments": "Compare arms on live traffic; plan and report.",
     "models": "List, promote and roll back models.",
     "search": "Search from a terminal.",
     "recommend": "Recommend from a terminal.",

@@ -33,6 +33,14 @@ _READ = [
     "event_attributes.position.ordinal",
     "event_attributes.order_id",
 ]
+# What measuring reads of searches and of what came of them.
+_MEASURED = [
+    *("action_name", "timestamp", "user_id", "client_id", "session_id", "query_id"),
+    *("query_attributes.experiment", "query_attributes.from", "query_response_hit_ids"),
+    *("event_attributes.object", "event_attributes.price", "event_attributes.quantity"),
+    "event_attributes.revenue",
+]
+_SEEN_ONLY = ["impression", "view"]
 PAGE_EVENTS = 10_000
 BULK_BYTES_MAX = 8_000_000
 KEEP_ALIVE = "2m"
@@ -192,24 +200,44 @@ def scan(
     """An index's events by time and identity, `since` <= time <= `until` (seconds, inclusive)."""
     ensure(es)
     es.indices.refresh(index=EVENTS)
-    bounds = {"gte": _millis(since), "lte": _millis(until), "format": "epoch_millis"}
-    window = {name: bound for name, bound in bounds.items() if bound is not None}
-    query = {
-        "bool": {"filter": [{"term": {"hitweave.index": index}}, {"range": {"timestamp": window}}]}
-    }
+    query = {"bool": {"filter": _bounds(index, since, until)}}
     # Elasticsearch sorts by time alone: a second key would cost it more than the whole search.
     for _, together in groupby(_pages(es, query), key=lambda hit: hit["sort"][0]):
         events = [event_of(hit["_source"]) for hit in together]
         yield from sorted(events, key=lambda event: event.event_id)
 
 
+def measured(es: Elasticsearch, index: str, since: float, until: float) -> Iterator[Document]:
+    """Searches (without `action_name`) and deeds of an index together, by time alone; bounds in
+    seconds, inclusive. What was only seen is left out.
+    """
+    ensure(es)
+    es.indices.refresh(index=[QUERIES, EVENTS])
+    query = {
+        "bool": {
+            "filter": _bounds(index, since, until),
+            "must_not": {"terms": {"action_name": _SEEN_ONLY}},
+        }
+    }
+    for hit in _pages(es, query, f"{QUERIES},{EVENTS}", _MEASURED):
+        yield hit["_source"]
+
+
+def _bounds(index: str, since: float | None, until: float | None) -> list[dict[str, Any]]:
+    bounds = {"gte": _millis(since), "lte": _millis(until), "format": "epoch_millis"}
+    window = {name: bound for name, bound in bounds.items() if bound is not None}
+    return [{"term": {"hitweave.index": index}}, {"range": {"timestamp": window}}]
+
+
 def _millis(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
-def _pages(es: Elasticsearch, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Hits of a snapshot of the events by time, equal times in no particular order."""
-    snapshot = es.open_point_in_time(index=EVENTS, keep_alive=KEEP_ALIVE)["id"]
+def _pages(
+    es: Elasticsearch, query: Mapping[str, Any], journal: str = EVENTS, read: list[str] = _READ
+) -> Iterator[dict[str, Any]]:
+    """Hits of a snapshot of the journal by time, equal times in no particular order."""
+    snapshot = es.open_point_in_time(index=journal, keep_alive=KEEP_ALIVE)["id"]
     after: list[Any] | None = None
     try:
         while True:
@@ -219,7 +247,7 @@ def _pages(es: Elasticsearch, query: Mapping[str, Any]) -> Iterator[dict[str, An
                 sort=[{"timestamp": "asc"}],
                 search_after=after,
                 size=PAGE_EVENTS,
-                source_includes=_READ,
+                source_includes=read,
                 track_total_hits=False,
                 allow_partial_search_results=False,
                 filter_path="pit_id,hits.hits._source,hits.hits.sort",

@@ -91,6 +91,7 @@ class Options:
     context: Mapping[str, Any] = field(default_factory=dict)
     experiment: str | None = None
     record: bool = True
+    model: str | None = None  # a version of the registry in place of the serving one
 
 
 @dataclass(frozen=True, slots=True)

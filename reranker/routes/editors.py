@@ -1,4 +1,4 @@
-"""Who may edit rules: whoever sends the token of the settings, else only the machine itself.
+"""Who may edit rules and experiments: who sends the token, else only the machine itself.
 
 A browser on that machine is not trusted with what another site's page tells it to send: changes
 come as JSON, from a page of ours, under a name of loopback. Fails closed.
@@ -17,17 +17,19 @@ HANDED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
 
 def refusal() -> Response | None:
-    """Why this request may not see or change rules, as an answer; None where it may."""
+    """Why this request may not see or change them, as an answer; None where it may."""
     token = current_app.config["HITWEAVE_SETTINGS"].rules_token
     if token is not None:
         sent = request.headers.get(TOKEN_HEADER, "")
         if hmac.compare_digest(sent.encode(), token.get_secret_value().encode()):
             return None
-        return problems.forbidden(f"{TOKEN_HEADER} is missing or wrong: rules are for who knows it")
+        return problems.forbidden(
+            f"{TOKEN_HEADER} is missing or wrong: only who knows it may do this"
+        )
     if _from_this_machine() and _from_own_page():
         return None
     return problems.forbidden(
-        "rules are edited from the machine that the sidecar runs on, as JSON: ask from there, or "
+        "this is done from the machine that the sidecar runs on, as JSON: ask from there, or "
         f"set HITWEAVE_RULES_TOKEN and send it as {TOKEN_HEADER}"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from indexer.behaviour import event
 from indexer.catalogue.generation import Generation
+from reranker.experiments.exposure import Part
 from reranker.retrieval.request import RankedRequest, Shopper
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.matching import NO_RULES, RuleSet
@@ -21,6 +22,7 @@ class Call:
     `target` is the name that Elasticsearch is asked for; `headers` go to it; `shopper` is the
     pseudonym that behaviour is kept under, None for a client without any id. `rules` are those
     that may hold, `effects` what those that hold come to; `draft` says that they are not live.
+    `part` is how the search takes part in an experiment.
     """
 
     request: RankedRequest
@@ -33,6 +35,7 @@ class Call:
     rules: RuleSet = NO_RULES
     effects: Effects = NO_EFFECTS
     draft: bool = False
+    part: Part | None = None
 
     @property
     def credentials(self) -> str:

@@ -47,7 +47,8 @@ class Asked:
     """A list to score: for which words, whom and which index.
 
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
-    index's vectors; `model` names whose model scores, None: that of the index's searches.
+    index's vectors; `kept_as` names whose models score, None: those of the index's searches;
+    `model` is a version in place of the serving one.
     """
 
     index: str
@@ -59,6 +60,7 @@ class Asked:
     who: Known | None
     dims: int
     context: Mapping[str, Any]
+    kept_as: str | None = None
     model: str | None = None
 
 

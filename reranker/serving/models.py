@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,12 +49,15 @@ class Models:
         poll_seconds: float,
         indices: Callable[[], Iterable[str]] = tuple,
         tell: Callable[[Mapping[str, str]], None] | None = None,
+        beside: Callable[[], Collection[tuple[str, str]]] = tuple,
     ) -> None:
         self._folder = folder
         self._poll_seconds = poll_seconds
         self._known_indices = indices
         self._tell = tell
+        self._wanted_beside = beside
         self._serving: dict[str, Loaded] = {}
+        self._beside: dict[tuple[str, str], Loaded | None] = {}
         self._seen: dict[str, tuple[int, int]] = {}
         self._changing = threading.Lock()
         self._stop = threading.Event()
@@ -73,6 +76,11 @@ class Models:
             loaded, promoted = self._serving.get(index), index in self._seen
         fits = loaded is not None and loaded.recipe_digest == recipe_digest
         return loaded if fits else None, promoted
+
+    def version_of(self, index: str, recipe_digest: str, version: str) -> Loaded | None:
+        """A version that serves some searches only, where it is loaded and fits the vectors."""
+        loaded = self._beside.get((index, version))
+        return loaded if loaded is not None and loaded.recipe_digest == recipe_digest else None
 
     def version(self, index: str) -> str | None:
         """Which model serves an index; None for the prior."""
@@ -103,13 +111,23 @@ class Models:
             stamp = (found.st_mtime_ns, found.st_ino)
             if self._seen.get(index) != stamp:
                 # What served before is right until the load has ended, one way or the other.
-                loaded = self._load(index, pointer)
+                loaded = self._load_current(index, pointer)
                 with self._changing:
                     self._seen[index] = stamp
                     if loaded is not None:
                         self._serving[index] = loaded
+        self._look_beside()
         if self._tell is not None:
             self._tell({index: self.version(index) or NO_MODEL for index in indices})
+
+    def _look_beside(self) -> None:
+        """Load versions that some searches ask for; one that is broken is tried once."""
+        wanted = set(self._wanted_beside())
+        for index, version in wanted - self._beside.keys():
+            folder = self._folder / index / version
+            self._beside[index, version] = self._load(index, folder, version)
+        for key in self._beside.keys() - wanted:
+            del self._beside[key]
 
     def _indices(self) -> list[str]:
         """Indices with a folder in the registry, and those that are served without one."""
@@ -119,10 +137,16 @@ class Models:
             found = set()
         return sorted({*found, *self._serving, *self._known_indices()})
 
-    def _load(self, index: str, pointer: Path) -> Loaded | None:
+    def _load_current(self, index: str, pointer: Path) -> Loaded | None:
         try:
             version = pointer.read_text("utf-8").strip()
-            loaded = _open(self._folder / index / version, version)
+        except (OSError, ValueError):
+            version = ""  # no folder of that name is a model
+        return self._load(index, self._folder / index / version, version)
+
+    def _load(self, index: str, folder: Path, version: str) -> Loaded | None:
+        try:
+            loaded = _open(folder, version)
         except (InvalidArtifact, OSError, ValueError) as error:
             metrics.MODEL_LOADS.labels("refused").inc()
             log("models").error(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reranker import response
+from reranker.experiments.exposure import Exposure
 from reranker.response import Page, Took
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
@@ -62,7 +63,7 @@ def page(
             ),
             aggregations=pin.aggregations,
             suggest=pin.suggest,
-            told=pin.effects.told(),
+            told=pin.effects.told() | _in_experiment(pin.exposure, [hit["_id"] for hit in hits]),
             explanations=[None if it is None else it.explanation for it in told],
             explained={
                 hit["_id"]: {"sentence": it.sentence, "attention": it.attention}
@@ -97,12 +98,17 @@ def own_order(process: Process, call: Call, *, degraded: str | None) -> dict[str
     search_fields = call.generation.config.search_fields
     answer = _search(process, call, bodies.own_search(call.request, search_fields))
     told = call.effects.told(ordered=False)
+    told |= _in_experiment(call.part.exposure if call.part else None, [])
     took_ms = call.deadline.took_ms()
     took = Took(elasticsearch=took_ms, fusion=0.0, total=took_ms)
     window = len(answer["hits"]["hits"])
     own = response.own_sections(call.query_id, None, degraded, window, took)
     own["hitweave"].update(told)
     return answer | own
+
+
+def _in_experiment(exposure: Exposure | None, ids: Sequence[str]) -> dict[str, Any]:
+    return {} if exposure is None else exposure.told(ids)
 
 
 def _hits(

@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 
 from indexer.errors import ValkeyUnavailable
+from reranker.experiments import exposure
+from reranker.experiments.exposure import Exposure
 from reranker.retrieval.candidates import Total
 from reranker.retrieval.request import RankedRequest
 from reranker.rules import effects
@@ -35,7 +37,8 @@ class Pin:
     """A kept order: ids with their scores, and what was said about the whole match set.
 
     `complete` says that nothing follows the last id; otherwise Elasticsearch's order continues.
-    `effects` are those of the rules that it was made under, which hold for all its pages.
+    `effects` are those of the rules that it was made under, which hold for all its pages, and so
+    does the arm of an experiment in `exposure`.
     """
 
     ids: Sequence[str]
@@ -47,6 +50,7 @@ class Pin:
     suggest: Mapping[str, Any] | None = None
     complete: bool = False
     effects: Effects = NO_EFFECTS
+    exposure: Exposure | None = None
 
     def fits_on(self, request: RankedRequest) -> bool:
         """Whether one page from the start shows all there is, so that none can follow."""
@@ -93,7 +97,8 @@ def key_of(call: Call) -> str:
     """Where the order of this search is kept; by shopper, so that a person can be erased."""
     request, generation = call.request, call.generation
     deciding = {name: part for name, part in request.body.items() if name not in SHOWN_ONLY}
-    options = request.options
+    # Not those of the arm: the order stays when its experiment ends between two pages.
+    options = call.part.asked if call.part else request.options
     parts = [
         *(deciding, request.text, options.mode, options.window, options.diversity),
         *(options.context, options.experiment, call.shopper, call.credentials),
@@ -113,6 +118,7 @@ def encode(pin: Pin) -> bytes:
         [
             *(list(pin.ids), list(pin.scores), total, pin.model, pin.degraded),
             *(pin.aggregations, pin.suggest, pin.complete, effects.kept(pin.effects)),
+            None if pin.exposure is None else pin.exposure.kept(),
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
@@ -131,6 +137,7 @@ def decode(blob: bytes) -> Pin:
         suggest=suggest,
         complete=complete,
         effects=effects.from_kept(more[0] if more else None),
+        exposure=exposure.from_kept(more[1] if len(more) > 1 else None),
     )
 
 

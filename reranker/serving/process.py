@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from indexer import connections
 from indexer.errors import HitweaveError
 from indexer.settings import Settings as ServerSettings
+from reranker.experiments.experiment_book import ExperimentBook
+from reranker.experiments.experiment_store import ExperimentStore
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
 from reranker.rules.rule_book import RuleBook
@@ -45,11 +47,13 @@ class Process:
     refill: Refill
     drift: DriftWatch
     rules: RuleBook
+    experiments: ExperimentBook
     phrases: Phrasebook
     clock: Callable[[], float] = time.time
 
     def start(self) -> None:
-        """Look at models and rules now, and again and again from here on."""
+        """Look at experiments, models and rules now, and again and again from here on."""
+        self.experiments.start()
         self.models.start()
         self.rules.start()
 
@@ -57,6 +61,7 @@ class Process:
         """End the threads; what waits to be recorded is handed on first."""
         self.models.close()
         self.rules.close()
+        self.experiments.close()
         self.recorder.close()
         self.refill.close()
         self.drift.close()
@@ -75,6 +80,10 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
         connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
     )
     vectors = QueryVectors(settings.query_vectors_cached)
+    impatient = connections.elasticsearch(servers, request_timeout=RULES_SECONDS_MAX, max_retries=0)
+    experiments = ExperimentBook(
+        ExperimentStore(impatient), poll_seconds=settings.experiments_poll_seconds
+    )
     return Process(
         settings=settings,
         pseudonym_key=key,
@@ -89,6 +98,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             poll_seconds=settings.model_poll_seconds,
             indices=_known_indices(generations, vectors),
             tell=teller(valkey),
+            beside=experiments.models,
         ),
         recorder=Recorder(
             send_searches(key), queue_max=settings.record_queue, batch_max=settings.record_batch
@@ -102,12 +112,8 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             tell=drift_watch.teller(valkey),
         ),
         phrases=Phrasebook(memory),
-        rules=RuleBook(
-            RuleStore(
-                connections.elasticsearch(servers, request_timeout=RULES_SECONDS_MAX, max_retries=0)
-            ),
-            poll_seconds=settings.rules_poll_seconds,
-        ),
+        rules=RuleBook(RuleStore(impatient), poll_seconds=settings.rules_poll_seconds),
+        experiments=experiments,
     )
 
 

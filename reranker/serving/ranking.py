@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reranker.experiments.exposure import Exposure
 from reranker.retrieval.candidates import Retrieved
 from reranker.retrieval.request import RankedRequest
 from reranker.rules.effects import NO_EFFECTS, Effects
@@ -32,6 +33,7 @@ class Ranking:
     elasticsearch_ms: float
     fusion_ms: float
     effects: Effects = NO_EFFECTS
+    exposure: Exposure | None = None
 
     def as_pin(self, request: RankedRequest) -> Pin:
         """What must stay the same on every page.
@@ -50,6 +52,7 @@ class Ranking:
             suggest=retrieved.suggest,
             complete=request.options.mode == "knn" or in_keyword_leg < request.options.window,
             effects=self.effects,
+            exposure=self.exposure,
         )
 
     def served(self, ids: Sequence[str], rows_max: int) -> Served | None:

@@ -55,7 +55,11 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     """The model's scores, else the prior's."""
     candidates = asked.candidates
     both = baseline.rrf(candidates)
-    loaded, promoted = models.found(asked.model or asked.index, asked.recipe_digest)
+    kept_as = asked.kept_as or asked.index
+    if asked.model is None:
+        loaded, promoted = models.found(kept_as, asked.recipe_digest)
+    else:
+        loaded, promoted = models.version_of(kept_as, asked.recipe_digest, asked.model), True
     if asked.who is None:
         return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
     try:

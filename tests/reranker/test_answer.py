@@ -23,6 +23,8 @@ from indexer.embedding.encoder import open_encoder
 from indexer.embedding.recipe import Recipe
 from indexer.errors import EncoderUnavailable
 from reranker.app import create_app
+from reranker.experiments.experiment import Experiment
+from reranker.experiments.experiment_book import ExperimentBook
 from reranker.retrieval.node import Nodes
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
@@ -402,6 +404,84 @@ def test_signals_survive_the_way_to_the_journal(
     assert found is not None
     np.testing.assert_array_equal(found.signals, only.served.signals)
     assert found.seen.all()
+
+
+class Runs(ExperimentBook):
+    """One experiment that runs."""
+
+    def __init__(self, shop: Generation, **definition: Any) -> None:
+        document = {"name": "try", "index": shop.index, **definition}
+        self._running = {(shop.index, "try"): Experiment.model_validate(document)}
+        self._open = {shop.index: self._running[shop.index, "try"]}
+
+
+def asked_by(asked: FlaskClient, shop: Generation, user: str, **body: Any) -> Any:
+    ext = {"ubi": {"user_id": user}, "hitweave": body.pop("hitweave", {})}
+    return asked.post(
+        f"/{shop.index}/_search", json={"query": QUERY, "ext": ext, **body}
+    ).get_json()
+
+
+def test_the_record_of_a_search_says_what_it_was_exposed_to(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    recorder, taken = recorded
+    runs = Runs(shop, arms=[{"name": "a", "mode": "rrf"}, {"name": "b", "mode": "bm25"}])
+    asked = client(process, recorder=recorder, experiments=runs)
+    answers = [asked_by(asked, shop, f"u{number}") for number in range(8)]
+    forged = {"experiment": {"name": "other", "arm": "x"}}
+    body = {"query": QUERY, "ext": {"ubi": {"query_attributes": forged}}}
+    asked.post(f"/{shop.index}/_search", json=body)
+    recorder.close()
+    told = [it["hitweave"]["experiment"] for it in answers]
+    assert {it["arm"] for it in told} == {"a", "b"}
+    attributes = [it.document["query_attributes"] for _, batch in taken for it in batch]
+    kept = [{**it["experiment"]} for it in attributes[:-1]]
+    assert all(it.pop("took_ms") > 0 for it in kept)
+    assert kept == told
+    assert attributes[-1] == {"from": 0}
+
+
+def test_what_is_late_or_without_a_part_stays_in_its_arm(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    """Leaving out the slow ones of one arm would make the arms differ."""
+    recorder, taken = recorded
+    runs = Runs(shop, kind="interleave", arms=[{"name": "a"}, {"name": "b", "mode": "knn"}])
+    asked = client(process, recorder=recorder, experiments=runs, vectors=NoEncoder())
+    answer = asked_by(asked, shop, "u")
+    recorder.close()
+    assert answer["hitweave"]["degraded"] == "encoder_unavailable"
+    ((_, (only,)),) = taken
+    told = only.document["query_attributes"]["experiment"]
+    assert (told["name"], told["degraded"]) == ("try", "encoder_unavailable")
+
+
+def test_two_models_can_be_arms_or_share_a_list(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    arms = [{"name": "one", "model": "v1"}, {"name": "two", "model": "v2"}]
+    runs = Runs(shop, arms=arms)
+    folder = tmp_path / "models"
+    for version in ("v1", "v2", "v3"):
+        promote_untrained(folder, shop, version, seed=int(version[1:]))
+    models = Models(folder, poll_seconds=60, beside=runs.models)
+    models.look()
+    quiet = {"record": False, "experiment": "try"}
+    asked = client(process, models=models, experiments=runs)
+    answers = [asked_by(asked, shop, f"u{n}", hitweave=quiet)["hitweave"] for n in range(12)]
+    assert {(it["experiment"]["arm"], it["model"]) for it in answers} == {
+        ("one", "v1"),
+        ("two", "v2"),
+    }
+    assert search(asked, shop)[1]["hitweave"]["model"] == "v3"
+    both = Runs(shop, arms=arms, kind="interleave")
+    told = asked_by(client(process, models=models, experiments=both), shop, "u", hitweave=quiet)
+    assert told["hitweave"]["degraded"] is None
+    assert set(told["hitweave"]["experiment"]["teams"]) == {"one", "two"}
+    gone = Runs(shop, arms=[{"name": "x", "model": "v9"}, {"name": "y", "model": "v9"}])
+    late = asked_by(client(process, models=models, experiments=gone), shop, "u", hitweave=quiet)
+    assert late["hitweave"]["degraded"] == "model_unavailable"
 
 
 def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:

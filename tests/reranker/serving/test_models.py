@@ -111,3 +111,22 @@ def test_a_model_of_other_vectors_does_not_serve(tmp_path: Path, opened: list[st
     assert watched.serving("shop", "recipe") is not None
     assert watched.serving("shop", "another recipe") is None
     assert watched.should_serve("shop")
+
+
+def test_a_version_that_some_searches_ask_for_serves_beside(
+    tmp_path: Path, opened: list[str]
+) -> None:
+    wanted = {("shop", "v1"), ("shop", "broken")}
+    watched = Models(tmp_path, poll_seconds=60, beside=lambda: wanted)
+    point(tmp_path, "v2")
+    watched.look()
+    watched.look()
+    assert sorted(opened) == ["broken", "v1", "v2"]
+    found = watched.version_of("shop", "recipe", "v1")
+    assert found is not None
+    assert (found.version, watched.version("shop")) == ("v1", "v2")
+    assert watched.version_of("shop", "another recipe", "v1") is None
+    assert watched.version_of("shop", "recipe", "broken") is None
+    wanted.clear()
+    watched.look()
+    assert watched.version_of("shop", "recipe", "v1") is None

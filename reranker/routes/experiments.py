@@ -1,0 +1,157 @@
+"""Experiments over HTTP: drafted, started, stopped, reported on; for those who may edit rules."""
+
+import threading
+import time
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+from pydantic import ValidationError
+
+from indexer import connections
+from indexer import settings as server_settings
+from indexer.catalogue.generation import Generation
+from indexer.errors import InvalidRequest, UnknownIndex
+from reranker.experiments import experiment, measuring, rendering
+from reranker.experiments.experiment_store import ExperimentStore
+from reranker.experiments.plan import Wish
+from reranker.routes import editors, problems
+from reranker.routes.access import process
+from reranker.routes.body import sent_object
+from reranker.routes.reply import json_reply
+
+blueprint = Blueprint("experiments", __name__, template_folder="templates")
+
+FORMATS = ("json", "markdown", "html")
+# A report reads the journal: one at a time, so that searches are answered meanwhile.
+_reporting = threading.Lock()
+
+
+@blueprint.get("/<index>/_experiments")
+def all_experiments(index: str) -> Response:
+    """Every experiment of an index; for a browser the page that shows and edits them."""
+    if "text/html" in request.headers.get("Accept", ""):
+        page = render_template("experiments.html", index=index, token_header=editors.TOKEN_HEADER)
+        return Response(page, content_type="text/html; charset=utf-8")
+    if refused := editors.refusal():
+        return refused
+    found = _store().all(_generation(index).index)
+    return json_reply({"experiments": [trial.said() for trial in found]})
+
+
+@blueprint.get("/<index>/_experiments/<name>")
+def one_experiment(index: str, name: str) -> Response:
+    """One experiment as it stands."""
+    if refused := editors.refusal():
+        return refused
+    trial = _store().read(_generation(index).index, name)
+    return _no_experiment(name) if trial is None else json_reply(trial.said())
+
+
+@blueprint.put("/<index>/_experiments/<name>")
+def put_experiment(index: str, name: str) -> Response:
+    """Keep an experiment as a draft; nobody takes part in it yet."""
+    if refused := editors.refusal():
+        return refused
+    asked = experiment.read(sent_object(), _generation(index).index, name)
+    return json_reply(_store().put(asked).said())
+
+
+@blueprint.delete("/<index>/_experiments/<name>")
+def delete_experiment(index: str, name: str) -> Response:
+    """Forget one that does not run; what the journal says of it stays there."""
+    if refused := editors.refusal():
+        return refused
+    if not _store().delete(_generation(index).index, name):
+        return _no_experiment(name)
+    return json_reply({"deleted": name})
+
+
+@blueprint.post("/<index>/_experiments/<name>/_start")
+def start(index: str, name: str) -> Response:
+    """Let units take part from now on."""
+    if refused := editors.refusal():
+        return refused
+    return json_reply(_store().start(_generation(index).index, name).said())
+
+
+@blueprint.post("/<index>/_experiments/<name>/_stop")
+def stop(index: str, name: str) -> Response:
+    """End it; everyone is answered alike again."""
+    if refused := editors.refusal():
+        return refused
+    return json_reply(_store().stop(_generation(index).index, name).said())
+
+
+@blueprint.get("/<index>/_experiments/<name>/_report")
+def report(index: str, name: str) -> Response:
+    """What it has shown so far: `format` json, markdown or html; a browser gets the page."""
+    if refused := editors.refusal():
+        return refused
+    wanted = _format()
+    trial = _store().read(_generation(index).index, name)
+    if trial is None:
+        return _no_experiment(name)
+    with _reporting, connections.elasticsearch(server_settings.load()) as es:
+        facts = measuring.reported(es, trial, time.time())
+    if wanted == "html":
+        return Response(rendering.page(facts), content_type="text/html; charset=utf-8")
+    if wanted == "markdown":
+        text = rendering.markdown(facts)
+        return Response(text, content_type="text/markdown; charset=utf-8")
+    return json_reply(facts)
+
+
+@blueprint.get("/<index>/_experiments/_plan")
+def plan(index: str) -> Response:
+    """How many units and days a change takes to be found, by the weeks before now."""
+    if refused := editors.refusal():
+        return refused
+    wish = _wish(_generation(index).index)
+    with _reporting, connections.elasticsearch(server_settings.load()) as es:
+        return json_reply(measuring.planned(es, wish, time.time()))
+
+
+def _wish(index: str) -> Wish:
+    kinds: dict[str, Any] = {
+        "metric": str,
+        "unit": str,
+        "effect": float,
+        "arms": int,
+        "alpha": float,
+        "before_days": float,
+    }
+    try:
+        asked = {
+            name: kind(request.args[name]) for name, kind in kinds.items() if name in request.args
+        }
+        wish = Wish(index, **asked)
+        wish.experiment()
+    except (ValueError, ValidationError) as error:
+        raise InvalidRequest(f"such an experiment cannot be planned: {error}") from None
+    if not wish.effect:
+        raise InvalidRequest("effect is 0: name the relative change that shall be found, as 0.05")
+    return wish
+
+
+def _format() -> str:
+    in_browser = "text/html" in request.headers.get("Accept", "")
+    wanted = request.args.get("format", "html" if in_browser else "json")
+    if wanted not in FORMATS:
+        raise InvalidRequest(f"format is {wanted!r}: use one of {', '.join(FORMATS)}")
+    return wanted
+
+
+def _generation(index: str) -> Generation:
+    found = process().generations.find(index)
+    if found is None:
+        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
+    return found
+
+
+def _store() -> ExperimentStore:
+    return process().experiments.store
+
+
+def _no_experiment(name: str) -> Response:
+    kind = "resource_not_found_exception"
+    return problems.problem(404, kind, f"there is no experiment {name!r}")
