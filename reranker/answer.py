@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour import event
+from indexer.catalogue.diversity import Diversity
 from indexer.catalogue.generation import Generation
 from indexer.errors import EncoderUnavailable, InvalidVector, ValkeyUnavailable
 from indexer.telemetry import log
@@ -37,8 +38,9 @@ from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
 from reranker.serving.recorder import Search
-from reranker.serving.ruling import Source
+from reranker.serving.ruling import RuledList, Source
 from reranker.serving.scoring import Fused
+from reranker.serving.varied import NOTHING, Varied, Wish, by_cards, by_names
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE, FUSION_SHARE = 0.8, 0.85
@@ -126,16 +128,19 @@ def rank(process: Process, call: Call) -> Ranking:
     if request.options.record:
         process.drift.sample(generation.index, fused)
     can_be_had = _can_be_had(process, call, asked, fused)
-    ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had)
+    wish = _wish(process, asked, generation, request.options.diversity)
+    varied = wish.varied(fused, can_be_had, retrieved.groups)
+    ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had, varied)
     return Ranking(
         ordered=ordered,
         placed=placed,
-        fused=fused,
+        fused=_with_variety(fused, varied),
         retrieved=retrieved,
         degraded=no_vector or no_memory or no_shopper or retrieved.degraded or fused.degraded,
         elasticsearch_ms=elasticsearch_ms,
         fusion_ms=call.deadline.took_ms() - elasticsearch_ms,
         effects=call.effects,
+        varied=varied,
     )
 
 
@@ -144,7 +149,7 @@ class GivenList:
     """Candidates to rank that a client found itself; no index: by what they bring alone.
 
     `window` is how many of them the model looks at; `headers` go to Elasticsearch where rules make
-    it be asked.
+    it be asked. `brought` are fields that the client knows of candidates, by id.
     """
 
     text: str
@@ -155,6 +160,8 @@ class GivenList:
     context: Mapping[str, Any]
     rules: RuleSet = NO_RULES
     headers: Mapping[str, str] = field(default_factory=dict)
+    diversity: float = 0.0
+    brought: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,14 +173,14 @@ class Reranked:
     fused: Fused
     degraded: str | None
     effects: Effects = NO_EFFECTS
+    varied: Varied | None = None
 
 
 def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     """The given candidates, ranked as a search would."""
     generation = given.generation
     if generation is None:
-        fused = Fused(baseline.prior_of_legs(given.candidates))
-        return Reranked(given.candidates, order.by_score(fused.scores), fused, None)
+        return _rerank_unknown(given)
     effects = ruling.effects_on(given.rules, given.text, given.context, process.clock())
     text = effects.text or given.text
     reading, no_memory = _ask_memory(process, generation.index, given.shopper, text, personal=True)
@@ -192,15 +199,51 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         dims=generation.recipe.dims,
         context=given.context,
     )
-    nothing = Fused(baseline.rrf(ruled.candidates))
+    nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     fused = _fused_in_time(process, asked, deadline) if len(ruled.candidates) else nothing
+    available = _available(process, asked, fused)
+    wish = _wish(process, asked, generation, given.diversity, given.brought)
+    varied = wish.varied(fused, available)
     return Reranked(
         candidates=ruled.candidates,
-        ordered=ruled.in_order(fused.scores, _available(process, asked, fused)),
-        fused=fused,
+        ordered=ruled.in_order(fused.scores, available, varied),
+        fused=_with_variety(fused, varied),
         degraded=no_vector or no_memory or no_shopper or ruled.degraded or fused.degraded,
         effects=effects,
+        varied=varied,
     )
+
+
+def _rerank_unknown(given: GivenList) -> Reranked:
+    """The list by what it brings alone: what Elasticsearch said, and names of its items."""
+    candidates, fused = given.candidates, Fused(baseline.prior_of_legs(given.candidates))
+    look = by_names(given.brought)
+    wish = Wish(candidates.ids, given.window, given.diversity, Diversity(), look)
+    varied = wish.varied(fused, None)
+    ordered = RuledList(candidates).in_order(fused.scores, None, varied)
+    return Reranked(candidates, ordered, _with_variety(fused, varied), None, varied=varied)
+
+
+def _wish(
+    process: Process,
+    asked: Asked,
+    generation: Generation,
+    dial: float,
+    brought: Mapping[str, Mapping[str, Any]] = NOTHING,
+) -> Wish:
+    return Wish(
+        ids=asked.candidates.ids,
+        window=asked.window,
+        dial=dial,
+        policy=generation.config.diversity,
+        look=by_cards(process.memory, asked.index, asked.dims, brought),
+        past=asked.who.past if asked.who else None,
+    )
+
+
+def _with_variety(fused: Fused, varied: Varied | None) -> Fused:
+    """The same scores, with those after variety beside them."""
+    return fused if varied is None else replace(fused, varied=varied.scores)
 
 
 def _ask_memory(
@@ -274,15 +317,15 @@ def _known(
 def _score(process: Process, call: Call, asked: Asked) -> Fused:
     mode = call.request.options.mode
     if mode == "knn" and asked.vector is not None:
-        return Fused(order.vector_scores(asked.candidates))
+        return Fused(order.vector_scores(asked.candidates), log_odds=False)
     if mode == "rrf" or not len(asked.candidates) or call.request.size == 0:
-        return Fused(baseline.rrf(asked.candidates))
+        return Fused(baseline.rrf(asked.candidates), log_odds=False)
     return _fused_in_time(process, asked, call.deadline)
 
 
 def _fused_in_time(process: Process, asked: Asked, deadline: Deadline) -> Fused:
     if deadline.passed(FUSION_SHARE):
-        return Fused(baseline.rrf(asked.candidates), degraded="deadline")
+        return Fused(baseline.rrf(asked.candidates), degraded="deadline", log_odds=False)
     started = time.perf_counter()
     fused = scoring.fused(process.memory, process.refill, process.models, asked)
     metrics.PART_SECONDS.labels("fusion").observe(time.perf_counter() - started)

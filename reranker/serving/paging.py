@@ -62,7 +62,7 @@ def page(
             ),
             aggregations=pin.aggregations,
             suggest=pin.suggest,
-            told=pin.effects.told(),
+            told={**pin.effects.told(), **(pin.diversity or {})},
             explanations=[None if it is None else it.explanation for it in told],
             explained={
                 hit["_id"]: {"sentence": it.sentence, "attention": it.attention}

@@ -35,7 +35,8 @@ class Pin:
     """A kept order: ids with their scores, and what was said about the whole match set.
 
     `complete` says that nothing follows the last id; otherwise Elasticsearch's order continues.
-    `effects` are those of the rules that it was made under, which hold for all its pages.
+    `effects` are those of the rules that it was made under, which hold for all its pages;
+    `diversity` is what is said of its variety.
     """
 
     ids: Sequence[str]
@@ -47,6 +48,7 @@ class Pin:
     suggest: Mapping[str, Any] | None = None
     complete: bool = False
     effects: Effects = NO_EFFECTS
+    diversity: Mapping[str, Any] | None = None
 
     def fits_on(self, request: RankedRequest) -> bool:
         """Whether one page from the start shows all there is, so that none can follow."""
@@ -113,6 +115,7 @@ def encode(pin: Pin) -> bytes:
         [
             *(list(pin.ids), list(pin.scores), total, pin.model, pin.degraded),
             *(pin.aggregations, pin.suggest, pin.complete, effects.kept(pin.effects)),
+            pin.diversity,
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
@@ -131,6 +134,7 @@ def decode(blob: bytes) -> Pin:
         suggest=suggest,
         complete=complete,
         effects=effects.from_kept(more[0] if more else None),
+        diversity=more[1] if len(more) > 1 else None,
     )
 
 

@@ -12,6 +12,7 @@ from reranker.rules.placing import Placed
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
+from reranker.serving.varied import Varied
 from reranker.signals import served
 from reranker.signals.served import Served
 
@@ -32,6 +33,7 @@ class Ranking:
     elasticsearch_ms: float
     fusion_ms: float
     effects: Effects = NO_EFFECTS
+    varied: Varied | None = None
 
     def as_pin(self, request: RankedRequest) -> Pin:
         """What must stay the same on every page.
@@ -50,6 +52,7 @@ class Ranking:
             suggest=retrieved.suggest,
             complete=request.options.mode == "knn" or in_keyword_leg < request.options.window,
             effects=self.effects,
+            diversity=self.varied.told() if self.varied else None,
         )
 
     def served(self, ids: Sequence[str], rows_max: int) -> Served | None:
