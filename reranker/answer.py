@@ -40,7 +40,7 @@ from reranker.serving.ranking import Ranking
 from reranker.serving.recorder import Search
 from reranker.serving.ruling import RuledList, Source
 from reranker.serving.scoring import Fused
-from reranker.serving.varied import NOTHING, Varied, Wish, by_cards, by_names
+from reranker.serving.varied import Varied, Wish, by_names, wish_of, with_variety
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE, FUSION_SHARE = 0.8, 0.85
@@ -128,13 +128,14 @@ def rank(process: Process, call: Call) -> Ranking:
     if request.options.record:
         process.drift.sample(generation.index, fused)
     can_be_had = _can_be_had(process, call, asked, fused)
-    wish = _wish(process, asked, generation, request.options.diversity)
+    policy = generation.config.diversity
+    wish = wish_of(process.memory, asked, request.options.diversity, policy)
     varied = wish.varied(fused, can_be_had, retrieved.groups)
     ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had, varied)
     return Ranking(
         ordered=ordered,
         placed=placed,
-        fused=_with_variety(fused, varied),
+        fused=with_variety(fused, varied),
         retrieved=retrieved,
         degraded=no_vector or no_memory or no_shopper or retrieved.degraded or fused.degraded,
         elasticsearch_ms=elasticsearch_ms,
@@ -202,12 +203,13 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     fused = _fused_in_time(process, asked, deadline) if len(ruled.candidates) else nothing
     available = _available(process, asked, fused)
-    wish = _wish(process, asked, generation, given.diversity, given.brought)
+    policy = generation.config.diversity
+    wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)
     varied = wish.varied(fused, available)
     return Reranked(
         candidates=ruled.candidates,
         ordered=ruled.in_order(fused.scores, available, varied),
-        fused=_with_variety(fused, varied),
+        fused=with_variety(fused, varied),
         degraded=no_vector or no_memory or no_shopper or ruled.degraded or fused.degraded,
         effects=effects,
         varied=varied,
@@ -221,29 +223,7 @@ def _rerank_unknown(given: GivenList) -> Reranked:
     wish = Wish(candidates.ids, given.window, given.diversity, Diversity(), look)
     varied = wish.varied(fused, None)
     ordered = RuledList(candidates).in_order(fused.scores, None, varied)
-    return Reranked(candidates, ordered, _with_variety(fused, varied), None, varied=varied)
-
-
-def _wish(
-    process: Process,
-    asked: Asked,
-    generation: Generation,
-    dial: float,
-    brought: Mapping[str, Mapping[str, Any]] = NOTHING,
-) -> Wish:
-    return Wish(
-        ids=asked.candidates.ids,
-        window=asked.window,
-        dial=dial,
-        policy=generation.config.diversity,
-        look=by_cards(process.memory, asked.index, asked.dims, brought),
-        past=asked.who.past if asked.who else None,
-    )
-
-
-def _with_variety(fused: Fused, varied: Varied | None) -> Fused:
-    """The same scores, with those after variety beside them."""
-    return fused if varied is None else replace(fused, varied=varied.scores)
+    return Reranked(candidates, ordered, with_variety(fused, varied), None, varied=varied)
 
 
 def _ask_memory(

@@ -21,7 +21,7 @@ class Diversity(BaseModel):
     method: Method = "dispersion"
     page: int = Field(10, ge=2, le=100)
     floor: float = Field(0.1, ge=0, le=1)
-    loss_max: float = Field(0.3, ge=0, le=1)
+    loss_max: float = Field(0.8, ge=0, le=1)
     category_max: int | None = Field(None, ge=1)
     brand_max: int | None = Field(None, ge=1)
     taste: float = Field(0.2, ge=0, le=10)

@@ -1,8 +1,8 @@
 """From scores to an order with variety, page by page. Pure.
 
-A page is picked greedily by (1 - dial) * relevance + dial * novelty and then shown best first, so
-what makes it varied never costs the place of something better on the same page. Three things hold
-wherever the dial stands:
+A page is picked greedily by relevance + 2 * dial * novelty and then shown best first, so what makes
+it varied never costs the place of something better on the same page. Three things hold wherever the
+dial stands:
 
 - dial 0 is the order by score, exactly;
 - no item below the relevance floor rises;
@@ -27,6 +27,8 @@ from reranker.diversity.taste import NO_TASTE, Page, Taste
 Array = NDArray[np.float32]
 Rows = NDArray[np.intp]
 ITEMS_MAX = 300  # likeness is of all pairs
+# Relevance counts at the end of the dial too: beyond this weight distance no longer grew with it.
+NOVELTY_WEIGHT = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +74,7 @@ class _Picking:
         self._left = np.ones(len(odds), dtype=bool)
         # Of each item, how many come before the first that is too far below it.
         self._reach = np.searchsorted(-odds, -odds * np.float32(1.0 - policy.loss_max), "right")
-        self._pull = np.float32(1.0 - variety.dial) * odds
+        self._weight = np.float32(NOVELTY_WEIGHT * variety.dial)
 
     def all(self) -> list[int]:
         """Every item, page by page, each page best first."""
@@ -111,10 +113,9 @@ class _Picking:
         if not free[first]:
             return None
         among = slice(first, int(self._reach[first]))
-        dial = np.float32(self._variety.dial)
-        gains = self._pull[among] + dial * novelty.values[among]
+        gains = self._odds[among] + self._weight * novelty.values[among]
         if taste is not None:
-            gains += dial * np.float32(self._variety.policy.taste) * taste.values[among]
+            gains += self._weight * np.float32(self._variety.policy.taste) * taste.values[among]
         gains[~free[among]] = -np.inf
         return first + int(gains.argmax())
 

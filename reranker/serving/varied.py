@@ -5,7 +5,7 @@ is nothing to go by: the order stays, and the answer says that variety went by n
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +19,7 @@ from reranker.diversity import spread, taste
 from reranker.diversity.likeness import By, Looks
 from reranker.diversity.spread import ITEMS_MAX, Variety
 from reranker.diversity.taste import NO_TASTE, Taste
+from reranker.serving.knowledge import Asked
 from reranker.serving.memory import Memory
 from reranker.serving.order import Scores, by_score
 from reranker.serving.scoring import Fused
@@ -85,6 +86,29 @@ class Wish:
         if available is not None:
             rows = rows[available[rows]]
         return rows[: min(self.window, ITEMS_MAX)]
+
+
+def wish_of(
+    memory: Memory,
+    asked: Asked,
+    dial: float,
+    policy: Diversity,
+    brought: Mapping[str, Mapping[str, Any]] = NOTHING,
+) -> Wish:
+    """The wish for a list that was asked for, of items with cards and perhaps a known shopper."""
+    return Wish(
+        ids=asked.candidates.ids,
+        window=asked.window,
+        dial=dial,
+        policy=policy,
+        look=by_cards(memory, asked.index, asked.dims, brought),
+        past=asked.who.past if asked.who else None,
+    )
+
+
+def with_variety(fused: Fused, varied: Varied | None) -> Fused:
+    """The same scores, with those after variety beside them."""
+    return fused if varied is None else replace(fused, varied=varied.scores)
 
 
 def by_cards(
