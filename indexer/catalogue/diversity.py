@@ -12,7 +12,7 @@ class Diversity(BaseModel):
 
     `floor` and `loss_max` speak of relevance as odds against the best of the list. Quotas count
     within each `page` places; an item's category is the last that its product names. `taste` is
-    what one unit of calibration to the shopper's history weighs against one of variety.
+    what a nat of divergence from the shopper's history weighs against one unit of novelty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -54,45 +54,44 @@ def divergence(taste: Taste, categories: Tokens) -> float:
 class Page:
     """One page as it fills: `values` [n], what each item would take off the divergence.
 
-    In shares of the divergence of an empty page, up to what is the same for every item.
+    In nats, up to what is the same for every item; nothing for the first pick, which is for
+    relevance alone. Of the categories [n, c] of an item none may stand twice.
     """
 
     def __init__(self, taste: Taste, categories: Tokens) -> None:
         self._shares = taste.shares
         g = len(taste.shares)
-        self._counts = np.maximum(np.count_nonzero(categories, axis=1), 1)
+        counts = np.maximum(np.count_nonzero(categories, axis=1), 1)
         at = np.searchsorted(taste.categories, categories)
         hit = taste.categories[np.minimum(at, g - 1)] == categories if g else at < 0
         self._at = np.where(hit & (categories != 0), at, g)
+        self._each = 1.0 / counts
+        self._added = 1.0 / np.arange(1, int(counts.max(initial=1)) + 1)[:, None]
+        # One row for each number of categories, and in each a last place for all others.
+        self._cells = (counts[:, None] - 1) * (g + 1) + self._at
+        self._table = np.zeros((len(self._added), g + 1))
+        self._smooth = SMOOTHING / (1.0 - SMOOTHING) * self._shares
         self._sums = np.zeros(g)
         self._picks = 0
-        self._refresh()
+        self.values: Array = np.zeros(len(categories), np.float32)
 
     @property
     def divergence(self) -> float:
         """KL of what is picked so far."""
-        smoothed = _smoothed(self._sums / max(self._picks, 1), self._shares)
+        page = self._sums / max(self._picks, 1)
+        smoothed = (1.0 - SMOOTHING) * page + SMOOTHING * self._shares
         return float((self._shares * np.log(self._shares / smoothed)).sum())
 
     def pick(self, at: int) -> None:
         """Take the item at `at` onto the page."""
         self._picks += 1
-        known = self._at[at][self._at[at] < len(self._sums)]
-        np.add.at(self._sums, known, 1.0 / self._counts[at])
+        for category in self._at[at].tolist():
+            if category < len(self._sums):
+                self._sums[category] += self._each[at]
         self._refresh()
 
     def _refresh(self) -> None:
         """Only an item's own categories tell it from the others: a table by category and share."""
-        after = self._picks + 1
-        without = _smoothed(self._sums / after, self._shares)
-        most = int(self._counts.max(initial=1))
-        added = 1.0 / np.arange(1, most + 1)[:, None]
-        with_it = _smoothed((self._sums + added) / after, self._shares)
-        table = np.zeros((most, len(self._shares) + 1))
-        table[:, :-1] = self._shares * np.log(with_it / without) / -np.log(SMOOTHING)
-        each = table[self._counts[:, None] - 1, self._at]
-        self.values: Array = each.sum(axis=1).astype(np.float32)
-
-
-def _smoothed(page: NDArray[np.float64], taste: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (1.0 - SMOOTHING) * page + SMOOTHING * taste
+        without = self._sums + (self._picks + 1) * self._smooth
+        self._table[:, :-1] = self._shares * np.log1p(self._added / without)
+        self.values = self._table.take(self._cells).sum(axis=1).astype(np.float32)
