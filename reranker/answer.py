@@ -6,7 +6,7 @@ waited for before everything that can be under way is.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour import event
+from indexer.catalogue.diversity import Diversity
 from indexer.catalogue.generation import Generation
 from indexer.errors import EncoderUnavailable, InvalidVector, ValkeyUnavailable
 from indexer.telemetry import log
@@ -39,8 +40,9 @@ from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
 from reranker.serving.recorder import Search
-from reranker.serving.ruling import Source
+from reranker.serving.ruling import RuledList, Source
 from reranker.serving.scoring import Fused
+from reranker.serving.varied import Varied, Wish, by_names, wish_of, with_variety
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE, FUSION_SHARE = 0.8, 0.85
@@ -126,21 +128,28 @@ def rank(process: Process, call: Call) -> Ranking:
         context=request.options.context,
         model=request.options.model,
     )
-    fused, exposed = _scored(process, call, asked)
+    fused, exposed = _scored(process, call, asked, retrieved.groups)
     if request.options.record and request.options.model is None:
         process.drift.sample(generation.index, fused)
     can_be_had = _can_be_had(process, call, asked, fused)
-    ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had)
+    varied = None
+    if call.part is None or not call.part.rankers:
+        wish = wish_of(
+            process.memory, asked, request.options.diversity, generation.config.diversity
+        )
+        varied = wish.varied(fused, can_be_had, retrieved.groups)
+    ordered, placed = ruling.in_order(call.effects, retrieved, fused.scores, can_be_had, varied)
     return Ranking(
         ordered=ordered,
         placed=placed,
-        fused=fused,
+        fused=with_variety(fused, varied),
         retrieved=retrieved,
         degraded=no_vector or no_memory or no_shopper or retrieved.degraded or fused.degraded,
         elasticsearch_ms=elasticsearch_ms,
         fusion_ms=call.deadline.took_ms() - elasticsearch_ms,
         effects=call.effects,
         exposure=exposed,
+        varied=varied,
     )
 
 
@@ -149,7 +158,7 @@ class GivenList:
     """Candidates to rank that a client found itself; no index: by what they bring alone.
 
     `window` is how many of them the model looks at; `headers` go to Elasticsearch where rules make
-    it be asked.
+    it be asked. `brought` are fields that the client knows of candidates, by id.
     """
 
     text: str
@@ -160,6 +169,8 @@ class GivenList:
     context: Mapping[str, Any]
     rules: RuleSet = NO_RULES
     headers: Mapping[str, str] = field(default_factory=dict)
+    diversity: float = 0.0
+    brought: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,14 +182,14 @@ class Reranked:
     fused: Fused
     degraded: str | None
     effects: Effects = NO_EFFECTS
+    varied: Varied | None = None
 
 
 def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     """The given candidates, ranked as a search would."""
     generation = given.generation
     if generation is None:
-        fused = Fused(baseline.prior_of_legs(given.candidates))
-        return Reranked(given.candidates, order.by_score(fused.scores), fused, None)
+        return _rerank_unknown(given)
     effects = ruling.effects_on(given.rules, given.text, given.context, process.clock())
     text = effects.text or given.text
     reading, no_memory = _ask_memory(process, generation.index, given.shopper, text, personal=True)
@@ -197,15 +208,30 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         dims=generation.recipe.dims,
         context=given.context,
     )
-    nothing = Fused(baseline.rrf(ruled.candidates))
+    nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     fused = _fused_in_time(process, asked, deadline) if len(ruled.candidates) else nothing
+    available = _available(process, asked, fused)
+    policy = generation.config.diversity
+    wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)
+    varied = wish.varied(fused, available)
     return Reranked(
         candidates=ruled.candidates,
-        ordered=ruled.in_order(fused.scores, _available(process, asked, fused)),
-        fused=fused,
+        ordered=ruled.in_order(fused.scores, available, varied),
+        fused=with_variety(fused, varied),
         degraded=no_vector or no_memory or no_shopper or ruled.degraded or fused.degraded,
         effects=effects,
+        varied=varied,
     )
+
+
+def _rerank_unknown(given: GivenList) -> Reranked:
+    """The list by what it brings alone: what Elasticsearch said, and names of its items."""
+    candidates, fused = given.candidates, Fused(baseline.prior_of_legs(given.candidates))
+    look = by_names(given.brought)
+    wish = Wish(candidates.ids, given.window, given.diversity, Diversity(), look)
+    varied = wish.varied(fused, None)
+    ordered = RuledList(candidates).in_order(fused.scores, None, varied)
+    return Reranked(candidates, ordered, with_variety(fused, varied), None, varied=varied)
 
 
 def _ask_memory(
@@ -276,35 +302,43 @@ def _known(
         return None, "valkey_unavailable"
 
 
-def _scored(process: Process, call: Call, asked: Asked) -> tuple[Fused, Exposure | None]:
-    """The scores of the list, of both rankers where two are interleaved; and the arm it is of."""
+def _scored(
+    process: Process, call: Call, asked: Asked, groups: Sequence[str | None] | None
+) -> tuple[Fused, Exposure | None]:
+    """The scores of the list, of both rankers where two are interleaved; and the arm it is of.
+
+    Interleaved lists are varied one by one before they are mixed.
+    """
     part = call.part
     if part is None or not part.rankers:
         return _score(process, call, asked), part.exposure if part else None
-    both = []
+    both: list[Fused] = []
+    can_be_had: NDArray[np.bool_] | None = None
     for options in part.rankers:
         own = replace(call, request=replace(call.request, options=options))
-        both.append(
-            _score(process, own, replace(asked, model=options.model, window=options.window))
-        )
-    can_be_had = _can_be_had(process, call, asked, both[0])
+        its = replace(asked, model=options.model, window=options.window)
+        fused = _score(process, own, its)
+        can_be_had = _can_be_had(process, call, asked, fused) if not both else can_be_had
+        wish = wish_of(process.memory, its, options.diversity, call.generation.config.diversity)
+        varied = wish.varied(fused, can_be_had, groups)
+        both.append(fused if varied is None else replace(fused, scores=varied.scores))
     return trialling.interleaved(part, asked.candidates, both, can_be_had)
 
 
 def _score(process: Process, call: Call, asked: Asked) -> Fused:
     mode = call.request.options.mode
     if mode == "bm25":
-        return Fused(-asked.candidates.bm25_rank)
+        return Fused(-asked.candidates.bm25_rank, log_odds=False)
     if mode == "knn" and asked.vector is not None:
-        return Fused(order.vector_scores(asked.candidates))
+        return Fused(order.vector_scores(asked.candidates), log_odds=False)
     if mode == "rrf" or not len(asked.candidates) or call.request.size == 0:
-        return Fused(baseline.rrf(asked.candidates))
+        return Fused(baseline.rrf(asked.candidates), log_odds=False)
     return _fused_in_time(process, asked, call.deadline)
 
 
 def _fused_in_time(process: Process, asked: Asked, deadline: Deadline) -> Fused:
     if deadline.passed(FUSION_SHARE):
-        return Fused(baseline.rrf(asked.candidates), degraded="deadline")
+        return Fused(baseline.rrf(asked.candidates), degraded="deadline", log_odds=False)
     started = time.perf_counter()
     fused = scoring.fused(process.memory, process.refill, process.models, asked)
     metrics.PART_SECONDS.labels("fusion").observe(time.perf_counter() - started)

@@ -13,6 +13,7 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from indexer.catalogue.diversity import Diversity
 from indexer.catalogue.product import FIELDS, RESERVED, explain
 from indexer.embedding.recipe import Recipe
 from indexer.errors import InvalidConfig
@@ -47,6 +48,7 @@ class IndexConfig(BaseModel):
     default_mode: Mode = "fused"
     similarity_floor: float = Field(0.35, ge=-1, le=1)
     application: tuple[str, ...] = ()
+    diversity: Diversity = Diversity()
 
     @field_validator("fields")
     @classmethod

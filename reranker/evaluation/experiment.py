@@ -83,6 +83,11 @@ class Measured:
     values: PerQuery
     variety: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def degraded(self) -> int:
+        """How many answers were less than they should be."""
+        return sum(replay.degraded_reasons(self.answers).values())
+
     def summary(self, questions: Questions) -> dict[str, Any]:
         """Means over all searches and over each segment, latency, degraded answers."""
         parts = {

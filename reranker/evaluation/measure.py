@@ -14,6 +14,7 @@ import redis
 
 from reranker.evaluation import catalogue_facts, experiment, variety
 from reranker.evaluation.baselines import FUSED, InProcess
+from reranker.evaluation.dial import Place, Turned, said
 from reranker.evaluation.experiment import Experiment, Measured, Questions
 from reranker.evaluation.judgements import Cases, Judgements
 from reranker.evaluation.replay import Answer, Sidecar, degraded_reasons
@@ -72,6 +73,28 @@ class Measurement:
             for mode, got in answers.items()
         }
         return experiment.build(questions, measured, self.seed)
+
+    def turned(
+        self,
+        questions: Questions,
+        dials: Sequence[float],
+        until: str | None,
+        on_answer: Callable[[str], None],
+    ) -> Turned:
+        """The fused order at each place of the diversity dial."""
+        items = self.sidecar.items()
+        answers = {
+            said(dial): self.sidecar.replay(
+                questions.searches, FUSED, partial(on_answer, said(dial)), dial
+            )
+            for dial in dials
+        }
+        varied = self._variety(answers, items, until)
+        places = [
+            Place(dial, Measured(got, questions.values(got), varied[name]))
+            for dial, (name, got) in zip(dials, answers.items(), strict=True)
+        ]
+        return Turned(questions, places, self.seed)
 
     def _baseline_answers(
         self,

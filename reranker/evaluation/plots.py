@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from reranker.evaluation.compare import bootstrap_interval
+from reranker.evaluation.dial import COVERAGE, DISTANCE, Turned
 from reranker.evaluation.experiment import Experiment
 
 CANDIDATE, OTHER, INK = "#0b6e4f", "#b8c0ca", "#1d2430"
@@ -19,6 +20,7 @@ DASHES = ("-", "--", ":", "-.")
 WIDTH_INCHES, HEIGHT_INCHES = 6.4, 3.2
 ROUNDS = 2_000
 CURVE_MAX = 50
+RELEVANCE_DASHES = {"ndcg@10": "-", "judged_ndcg@10": ":", "mrr": "--"}
 
 
 def all_of(experiment: Experiment, seed: int) -> dict[str, str]:
@@ -102,6 +104,26 @@ def hit_curve(experiment: Experiment) -> str:
             axes.plot(cuts, share, dashes, color=INK, linewidth=1, label=mode)
     _legend(figure)
     axes.set_xlabel("k")
+    return _svg(figure)
+
+
+def dial(turned: Turned) -> str:
+    """Distance, coverage and relevance at each place of the dial, in percent of the first place."""
+    figure, axes = _figure(height=3.8)
+    at = [place.dial for place in turned.places]
+    axes.axhline(100.0, color=OTHER, linewidth=0.8)
+    lines = {
+        DISTANCE: ("intra-list distance", CANDIDATE, "-"),
+        COVERAGE: ("coverage", CANDIDATE, "--"),
+        **{name: (name.replace("_", " "), INK, dash) for name, dash in RELEVANCE_DASHES.items()},
+    }
+    for metric in [name for name in turned.metrics if name in lines]:
+        label, colour, dash = lines[metric]
+        shares = [100.0 * share for share in turned.shares(metric)]
+        axes.plot(at, shares, dash, color=colour, label=label, marker="o", markersize=3)
+    axes.set_xlabel("diversity")
+    axes.set_ylabel("% of diversity 0")
+    _legend(figure)
     return _svg(figure)
 
 

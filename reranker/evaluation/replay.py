@@ -45,12 +45,17 @@ class Asking:
     timeout_seconds: float = 30.0
     authorization: str | None = None
 
-    def body(self, search: Search, mode: str) -> dict[str, Any]:
+    def body(self, search: Search, mode: str, diversity: float | None = None) -> dict[str, Any]:
         """The request body of one search."""
         ubi = {"user_query": search.text}
         if search.user_id:
             ubi["user_id"] = search.user_id
-        hitweave = {"mode": mode, "record": False, "rank_window_size": self.window}
+        hitweave: dict[str, Any] = {
+            "mode": mode,
+            "record": False,
+            "rank_window_size": self.window,
+            **({} if diversity is None else {"diversity": diversity}),
+        }
         return {
             "query": self._query(search.text),
             "size": self.size,
@@ -98,12 +103,19 @@ class Sidecar:
         self._pool.close()
 
     def replay(
-        self, searches: Sequence[Search], mode: str, on_answer: Callable[[], None] = lambda: None
+        self,
+        searches: Sequence[Search],
+        mode: str,
+        on_answer: Callable[[], None] = lambda: None,
+        diversity: float | None = None,
     ) -> list[Answer]:
-        """One answer a search, in their order; the first failure ends all."""
+        """One answer a search, in their order; the first failure ends all.
+
+        `diversity` is the dial; None leaves it to the index.
+        """
 
         def one(search: Search) -> Answer:
-            answer = self.ask(search, mode)
+            answer = self.ask(search, mode, diversity)
             on_answer()
             return answer
 
@@ -113,10 +125,10 @@ class Sidecar:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def ask(self, search: Search, mode: str) -> Answer:
+    def ask(self, search: Search, mode: str, diversity: float | None = None) -> Answer:
         """One search."""
         started = perf_counter()
-        said = self.post("_search", self.asking.body(search, mode))
+        said = self.post("_search", self.asking.body(search, mode, diversity))
         took = perf_counter() - started
         try:
             ids = tuple(str(hit["_id"]) for hit in said["hits"]["hits"])

@@ -58,6 +58,7 @@ class Defaults:
     window: int = 100
     window_max: int = 1000
     available_field: str = "available"
+    diversity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +214,7 @@ def _options(asked: Mapping[str, Any], defaults: Defaults) -> Options:
         raise InvalidRequest(
             f"ext.hitweave.rank_window_size is {window!r}: use 1 to {defaults.window_max}"
         )
-    diversity = asked.get("diversity", 0.0)
-    if isinstance(diversity, bool) or not isinstance(diversity, int | float):
-        raise InvalidRequest(f"ext.hitweave.diversity is {diversity!r}: use a number from 0 to 1")
-    if not 0 <= diversity <= 1:
-        raise InvalidRequest(f"ext.hitweave.diversity is {diversity!r}: use a number from 0 to 1")
+    diversity = dial(asked.get("diversity", defaults.diversity), "ext.hitweave.diversity")
     context = asked.get("context") or {}
     if not isinstance(context, Mapping):
         raise InvalidRequest("ext.hitweave.context must be an object of keys and values")
@@ -225,12 +222,19 @@ def _options(asked: Mapping[str, Any], defaults: Defaults) -> Options:
     return Options(
         mode=mode,
         window=window,
-        diversity=float(diversity),
+        diversity=diversity,
         explain=bool(asked.get("explain", False)),
         context=context,
         experiment=None if experiment is None else str(experiment),
         record=asked.get("record", True) is not False,
     )
+
+
+def dial(given: object, name: str) -> float:
+    """A dial as it was given under `name`; raises InvalidRequest."""
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1:
+        return float(given)
+    raise InvalidRequest(f"{name} is {given!r}: use a number from 0 to 1")
 
 
 def _fold(body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any] | str:

@@ -13,7 +13,7 @@ from indexer.errors import InvalidRequest, UnknownIndex
 from reranker import answer
 from reranker.answer import GivenList, Reranked
 from reranker.retrieval.candidates import Candidates
-from reranker.retrieval.request import Shopper
+from reranker.retrieval.request import Shopper, dial
 from reranker.routes.access import process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
@@ -48,6 +48,7 @@ def rerank() -> Response:
             "model": ranked.fused.model,
             "degraded": ranked.degraded,
             **ranked.effects.told(),
+            **(ranked.varied.told() if ranked.varied else {}),
             "items": items,
         }
     )
@@ -98,7 +99,19 @@ def _given(body: dict[str, Any]) -> GivenList:
         context=context,
         rules=NO_RULES if generation is None else process().rules.find(generation.index),
         headers=forwarded_headers(request.headers),
+        diversity=dial(body.get("diversity", _usual(generation)), "diversity"),
+        brought=_brought(body["candidates"]),
     )
+
+
+def _usual(generation: Generation | None) -> float:
+    """The dial where a request says nothing."""
+    return 0.0 if generation is None else generation.config.diversity.default
+
+
+def _brought(given: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    """Fields that candidates bring, by id."""
+    return {one["id"]: one["fields"] for one in given if isinstance(one.get("fields"), dict)}
 
 
 def _window(given: Any) -> int:

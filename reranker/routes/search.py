@@ -100,6 +100,7 @@ def defaults(generation: Generation) -> Defaults:
         window=settings.rank_window_size,
         window_max=settings.rank_window_max,
         available_field=generation.config.theirs("available"),
+        diversity=generation.config.diversity.default,
     )
 
 

@@ -28,11 +28,15 @@ def of(grounds: Grounds, row: int, shown: float, titles: Titles) -> Explanation:
     """The explanation of the candidate at `row`, whose `_score` is `shown`."""
     fused = grounds.fused
     scored = float(fused.scores[row])
-    moved = (
-        [part(shown - scored, "placed by a rule, or after what can be had")]
-        if shown != scored
-        else []
-    )
+    varied = scored if fused.varied is None else float(fused.varied[row])
+    moved = [
+        *([part(varied - scored, "placed for variety")] if varied != scored else []),
+        *(
+            [part(shown - varied, "placed by a rule, or after what can be had")]
+            if shown != varied
+            else []
+        ),
+    ]
     name = fused.model or "no trained model"
     return part(shown, f"sum of, by {name}:", [*_parts(grounds, row, scored, titles), *moved])
 

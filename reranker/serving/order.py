@@ -5,6 +5,7 @@ What cannot be shown now goes last, whatever its score; of a collapsed group onl
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,11 @@ def by_score(
     *,
     available: NDArray[np.bool_] | None = None,
     groups: Sequence[str | None] | None = None,
+    places: NDArray[np.intp] | None = None,
 ) -> Ordered:
-    """Candidates by falling score; equal ones keep the order in which they were found."""
-    keys = [-scores] if available is None else [-scores, ~available]
-    rows = np.lexsort(keys)
+    """Candidates by falling score; equal ones by `places`, else as they were found."""
+    keys: list[NDArray[Any]] = [] if places is None else [places]
+    rows = np.lexsort([*keys, -scores] if available is None else [*keys, -scores, ~available])
     if groups is not None:
         rows = _best_of_each(rows, groups)
     return Ordered(rows, np.minimum.accumulate(scores[rows]) if len(rows) else scores[:0])

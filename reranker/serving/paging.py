@@ -63,7 +63,9 @@ def page(
             ),
             aggregations=pin.aggregations,
             suggest=pin.suggest,
-            told=pin.effects.told() | _in_experiment(pin.exposure, [hit["_id"] for hit in hits]),
+            told=pin.effects.told()
+            | (dict(pin.diversity) if pin.diversity else {})
+            | _in_experiment(pin.exposure, [hit["_id"] for hit in hits]),
             explanations=[None if it is None else it.explanation for it in told],
             explained={
                 hit["_id"]: {"sentence": it.sentence, "attention": it.attention}

@@ -38,7 +38,7 @@ class Pin:
 
     `complete` says that nothing follows the last id; otherwise Elasticsearch's order continues.
     `effects` are those of the rules that it was made under, which hold for all its pages, and so
-    does the arm of an experiment in `exposure`.
+    does the arm of an experiment in `exposure`; `diversity` is what is said of its variety.
     """
 
     ids: Sequence[str]
@@ -51,6 +51,7 @@ class Pin:
     complete: bool = False
     effects: Effects = NO_EFFECTS
     exposure: Exposure | None = None
+    diversity: Mapping[str, Any] | None = None
 
     def fits_on(self, request: RankedRequest) -> bool:
         """Whether one page from the start shows all there is, so that none can follow."""
@@ -119,6 +120,7 @@ def encode(pin: Pin) -> bytes:
             *(list(pin.ids), list(pin.scores), total, pin.model, pin.degraded),
             *(pin.aggregations, pin.suggest, pin.complete, effects.kept(pin.effects)),
             None if pin.exposure is None else pin.exposure.kept(),
+            pin.diversity,
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
@@ -138,6 +140,7 @@ def decode(blob: bytes) -> Pin:
         complete=complete,
         effects=effects.from_kept(more[0] if more else None),
         exposure=exposure.from_kept(more[1] if len(more) > 1 else None),
+        diversity=more[2] if len(more) > 2 else None,
     )
 
 

@@ -13,6 +13,7 @@ from reranker.rules.placing import Placed
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
+from reranker.serving.varied import Varied
 from reranker.signals import served
 from reranker.signals.served import Served
 
@@ -34,6 +35,7 @@ class Ranking:
     fusion_ms: float
     effects: Effects = NO_EFFECTS
     exposure: Exposure | None = None
+    varied: Varied | None = None
 
     def as_pin(self, request: RankedRequest) -> Pin:
         """What must stay the same on every page.
@@ -53,6 +55,7 @@ class Ranking:
             complete=request.options.mode == "knn" or in_keyword_leg < request.options.window,
             effects=self.effects,
             exposure=self.exposure,
+            diversity=self.varied.told() if self.varied else None,
         )
 
     def served(self, ids: Sequence[str], rows_max: int) -> Served | None:

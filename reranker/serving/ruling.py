@@ -1,7 +1,7 @@
 """Rules at work: what holds for a request, and the order that comes of it.
 
-The order of work is fused → boost and bury → what is sold out last → pin. What is hidden, or left
-out by a rule's filter, was never asked for.
+The order of work is fused → diversity → boost and bury → what is sold out last → pin. What is
+hidden, or left out by a rule's filter, was never asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from reranker.rules.placing import Placed
 from reranker.serving import order
 from reranker.serving.call import Call
 from reranker.serving.order import Ordered, Scores
+from reranker.serving.varied import Varied
 
 Groups = Sequence[str | None]
 
@@ -51,13 +52,20 @@ def beside(found: Effects) -> Beside:
 
 
 def in_order(
-    found: Effects, retrieved: Retrieved, scores: Scores, available: NDArray[np.bool_] | None
+    found: Effects,
+    retrieved: Retrieved,
+    scores: Scores,
+    available: NDArray[np.bool_] | None,
+    varied: Varied | None = None,
 ) -> tuple[Ordered, Placed]:
     """The order of the candidates, and the whole one with pinned products that are none."""
+    places = None
+    if varied is not None:
+        scores, places = varied.scores, varied.places
     ids, groups = retrieved.candidates.ids, retrieved.groups
     shares = effects.shares(found, ids, retrieved.marks)
     moved = placing.moved(scores, shares) if shares is not None else scores
-    ordered = order.by_score(moved, available=available, groups=groups)
+    ordered = order.by_score(moved, available=available, groups=groups, places=places)
     names, falling = [ids[row] for row in ordered.rows.tolist()], ordered.scores.tolist()
     there = {*ids, *retrieved.pinned} if found.pins else ()
     pins = [(name, position) for name, position in found.pins if name in there]
@@ -80,12 +88,14 @@ class RuledList:
     marks: Sequence[frozenset[int]] = ()
     degraded: str | None = None
 
-    def in_order(self, scores: Scores, available: NDArray[np.bool_] | None) -> Ordered:
+    def in_order(
+        self, scores: Scores, available: NDArray[np.bool_] | None, varied: Varied | None = None
+    ) -> Ordered:
         """The order of the list; products that it does not have cannot be pinned."""
         retrieved = Retrieved(
             candidates=self.candidates, total=None, shards={}, timed_out=False, marks=self.marks
         )
-        return in_order(self.effects, retrieved, scores, available)[0]
+        return in_order(self.effects, retrieved, scores, available, varied)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ Scores = NDArray[np.float32]
 class Fused:
     """Scores [n] of all candidates; `rows` [m] are those that the model saw, as it saw them.
 
+    `log_odds` says that the scores are such, not ranks or cosines; `varied` [n] are the scores
+    after variety, None where none was asked for.
     `history` [h] are hashes of the shopper's items that it saw beside them. `available` [n] says
     which can be had, None where that was not looked at.
     """
@@ -49,6 +51,8 @@ class Fused:
     tokens: tuple[str, ...] = ()
     situation: Situation | None = None
     scorer: Scorer | None = None
+    log_odds: bool = True
+    varied: Scores | None = None
 
 
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:

@@ -44,6 +44,8 @@ OPTIONS = (
     click.option("--seed", type=int, help="Of the paired tests."),
     click.option("--url", help="Address of the sidecar [default: HITWEAVE_SIDECAR_URL]."),
     click.option("--authorization", help="Value of the Authorization header."),
+    click.option("--diversity", help="Places of the dial instead of modes: 0,0.1,0.5."),
+    click.option("--chart", type=FILE, help="With --diversity: draw them there, as SVG."),
 )
 
 
@@ -77,6 +79,11 @@ def command(index: str, **asked: Any) -> None:
         raise AskedWrongly(f"{whole.name} has the SHA-256 {whole.digest}: it is another file")
     source = whole.part(asked["part"], asked["limit"])
     console = Console(stderr=True, highlight=False)
+    if asked["diversity"] is not None:
+        turn_dial(index, source, asked, console)
+        return
+    if asked["chart"]:
+        raise click.UsageError("--chart draws the places of --diversity: name some.")
     measured, notes = measure(index, source, asked, console)
     for note in notes:
         console.print(f"note: {note}", markup=False)
@@ -92,17 +99,73 @@ def command(index: str, **asked: Any) -> None:
     click.echo(orjson.dumps(result).decode())
 
 
+def turn_dial(index: str, source: Any, asked: dict[str, Any], console: Console) -> None:
+    """Measure the fused order at each place of the diversity dial; print, and draw if asked."""
+    from reranker.evaluation import plots
+    from reranker.evaluation.measure import Measurement, first_time
+    from reranker.evaluation.replay import Sidecar
+
+    dials = dials_of(asked["diversity"])
+    chosen = settings.load()
+    with Sidecar(asking(index, asked, chosen.sidecar_url)) as sidecar:
+        run = Measurement(sidecar, servers_of(chosen), ("fused",))
+        if asked["seed"] is not None:
+            run.seed = asked["seed"]
+        questions = run.questions(source, asked["query"])
+        with bars(console, [f"{dial:g}" for dial in dials], len(questions.searches)) as on_answer:
+            turned = run.turned(questions, dials, first_time(source), on_answer)
+    for note in run.notes:
+        console.print(f"note: {note}", markup=False)
+    if asked["chart"]:
+        asked["chart"].write_text(plots.dial(turned) + "\n", encoding="utf-8")
+    about = {"index": index, "source": source.name, "sha256": source.digest}
+    console.print(dial_table(turned))
+    click.echo(orjson.dumps({**about, **turned.result()}).decode())
+
+
+def dials_of(text: str) -> list[float]:
+    """Places of the dial, rising."""
+    try:
+        dials = sorted({float(part) for part in text.split(",") if part.strip()})
+    except ValueError:
+        dials = []
+    if not dials or dials[0] < 0 or dials[-1] > 1:
+        raise AskedWrongly(f"--diversity {text!r}: use numbers from 0 to 1, like 0,0.1,0.5")
+    return dials
+
+
+def dial_table(turned: Any) -> Table:
+    """One row a place, with what each metric is of that at the first."""
+    kind = turned.questions.kind
+    table = Table(title=f"{len(turned.questions.searches)} {kind}", title_justify="left")
+    for heading in ("diversity", *turned.metrics):
+        table.add_column(heading, justify="right")
+    for at, place in enumerate(turned.places):
+        cells = [
+            f"{place.mean(name):.4f} ({turned.shares(name)[at]:.1%})" for name in turned.metrics
+        ]
+        table.add_row(f"{place.dial:g}", *cells)
+    return table
+
+
+def servers_of(chosen: settings.Settings) -> Any:
+    """What a measurement reads beside the sidecar's answers."""
+    from reranker.evaluation.measure import Servers
+
+    return Servers(
+        connections.elasticsearch(chosen, request_timeout=10.0, max_retries=0),
+        connections.valkey(chosen),
+    )
+
+
 def measure(index: str, source: Any, asked: dict[str, Any], console: Console) -> tuple[Any, Any]:
     """The experiment, and what it had to leave out."""
-    from reranker.evaluation.measure import Measurement, Servers, first_time
+    from reranker.evaluation.measure import Measurement, first_time
     from reranker.evaluation.replay import Sidecar
 
     chosen = settings.load()
     modes = modes_of(asked["modes"])
-    servers = Servers(
-        connections.elasticsearch(chosen, request_timeout=10.0, max_retries=0),
-        connections.valkey(chosen),
-    )
+    servers = servers_of(chosen)
     wish = asking(index, asked, chosen.sidecar_url)
     with Sidecar(wish) as sidecar, fitted_baselines(asked["baselines"], wish) as baselines:
         run = Measurement(sidecar, servers, modes, baselines)

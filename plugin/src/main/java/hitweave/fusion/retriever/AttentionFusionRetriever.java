@@ -57,7 +57,8 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
     private static ConstructingObjectParser<AttentionFusionRetriever, RetrieverParserContext> parser(Supplier<Sidecar> sidecar) {
         var parser = new ConstructingObjectParser<AttentionFusionRetriever, RetrieverParserContext>(NAME, false, args -> {
             List<RetrieverSource> children = ((List<RetrieverBuilder>) args[0]).stream().map(RetrieverSource::from).toList();
-            Wish wish = new Wish((String) args[2], (String) args[3], (String) args[4], null, (Map<String, Object>) args[5]);
+            var context = (Map<String, Object>) args[5];
+            Wish wish = new Wish((String) args[2], (String) args[3], (String) args[4], null, context, (Double) args[6]);
             int window = args[1] == null ? WINDOW : (int) args[1];
             return new AttentionFusionRetriever(new ArrayList<>(children), window, wish, sidecar);
         });
@@ -67,6 +68,7 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         parser.declareString(optionalConstructorArg(), new ParseField("user_id"));
         parser.declareString(optionalConstructorArg(), new ParseField("session_id"));
         parser.declareObject(optionalConstructorArg(), (p, c) -> p.map(), new ParseField("context"));
+        parser.declareDouble(optionalConstructorArg(), new ParseField("diversity"));
         RetrieverBuilder.declareBaseParserFields(parser);
         return parser;
     }
@@ -150,6 +152,7 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         optional(builder, "user_id", asked.userId());
         optional(builder, "session_id", asked.sessionId());
         optional(builder, "context", asked.context());
+        optional(builder, "diversity", asked.diversity());
     }
 
     private static void optional(XContentBuilder builder, String name, Object value) throws IOException {

@@ -113,6 +113,7 @@ final class ScoringStage extends RetrieverBuilder {
             wish.sessionId(),
             wish.queryId(),
             wish.context(),
+            wish.diversity(),
             window,
             found.candidates()
         );

@@ -37,6 +37,11 @@ public final class Section extends SearchExtBuilder {
         return value == null || value.toString().isEmpty() ? null : value.toString();
     }
 
+    /** A value as a number; null where there is none. */
+    Double number(String key) {
+        return values.get(key) instanceof Number number ? number.doubleValue() : null;
+    }
+
     /** The free keys and values of the situation; null where there are none. */
     @SuppressWarnings("unchecked")
     Map<String, Object> context() {

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 
 /** Who asks what, as far as a request says it; null where it does not. */
-record Wish(String query, String userId, String sessionId, String queryId, Map<String, Object> context) {
+record Wish(String query, String userId, String sessionId, String queryId, Map<String, Object> context, Double diversity) {
     /** What the retriever itself leaves open, taken from the body's {@code ext}. */
     Wish completedBy(List<SearchExtBuilder> sections) {
         Wish whole = this;
@@ -20,7 +20,7 @@ record Wish(String query, String userId, String sessionId, String queryId, Map<S
 
     /** The same, asking {@code text} where no words are named. */
     Wish orAsking(String text) {
-        return new Wish(or(query, text), userId, sessionId, queryId, context);
+        return new Wish(or(query, text), userId, sessionId, queryId, context, diversity);
     }
 
     private Wish withUbi(Section ubi) {
@@ -29,12 +29,20 @@ record Wish(String query, String userId, String sessionId, String queryId, Map<S
             or(userId, ubi.text("user_id")),
             or(sessionId, ubi.text("session_id")),
             or(queryId, ubi.text("query_id")),
-            context
+            context,
+            diversity
         );
     }
 
     private Wish withContext(Section hitweave) {
-        return new Wish(query, userId, sessionId, queryId, context == null ? hitweave.context() : context);
+        return new Wish(
+            query,
+            userId,
+            sessionId,
+            queryId,
+            context == null ? hitweave.context() : context,
+            diversity == null ? hitweave.number("diversity") : diversity
+        );
     }
 
     private static String or(String first, String second) {

@@ -18,6 +18,7 @@ public record RerankRequest(
     String sessionId,
     String queryId,
     Map<String, Object> context,
+    Double diversity,
     int window,
     List<Candidate> candidates
 ) {
@@ -31,6 +32,7 @@ public record RerankRequest(
             optional(json, "session_id", sessionId);
             optional(json, "query_id", queryId);
             optional(json, "context", context);
+            optional(json, "diversity", diversity);
             json.field("rank_window_size", window);
             json.startArray("candidates");
             for (Candidate one : candidates) {

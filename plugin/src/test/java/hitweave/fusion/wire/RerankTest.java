@@ -16,9 +16,9 @@ public class RerankTest {
     @Test
     public void whatIsNotKnownIsLeftOutOfTheRequest() throws Exception {
         var candidates = List.of(new Candidate(1, "é", 1.5f, 1, null, null, 0f), new Candidate(2, "b", null, null, 0.1f, 1, 0f));
-        var request = new RerankRequest("shop", "红 lamp", "u", null, null, Map.of("device", "phone"), 100, candidates);
+        var request = new RerankRequest("shop", "红 lamp", "u", null, null, Map.of("device", "phone"), 0.5, 100, candidates);
         assertEquals(
-            "{\"index\":\"shop\",\"query\":\"红 lamp\",\"user_id\":\"u\",\"context\":{\"device\":\"phone\"},"
+            "{\"index\":\"shop\",\"query\":\"红 lamp\",\"user_id\":\"u\",\"context\":{\"device\":\"phone\"},\"diversity\":0.5,"
                 + "\"rank_window_size\":100,\"candidates\":[{\"id\":\"é\",\"bm25\":1.5,\"bm25_rank\":1},"
                 + "{\"id\":\"b\",\"knn\":0.1,\"knn_rank\":1}]}",
             new String(request.encode(), StandardCharsets.UTF_8)
