@@ -17,6 +17,7 @@ from reranker.routes import (
     health,
     metrics,
     multi_search,
+    openapi,
     pages,
     passthrough,
     problems,
@@ -67,6 +68,7 @@ def create_app(process: Process | None = None) -> Flask:
         suggest,
         embed,
         events,
+        openapi,
         pages,
         passthrough,
     ):
