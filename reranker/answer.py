@@ -193,7 +193,8 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         context=given.context,
     )
     nothing = Fused(baseline.rrf(ruled.candidates))
-    fused = _fused_in_time(process, asked, deadline) if len(ruled.candidates) else nothing
+    looked_at = min(len(ruled.candidates), given.window)
+    fused = _fused_in_time(process, asked, deadline) if looked_at else nothing
     return Reranked(
         candidates=ruled.candidates,
         ordered=ruled.in_order(fused.scores, _available(process, asked, fused)),
