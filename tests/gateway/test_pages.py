@@ -57,7 +57,7 @@ class Walk:
 
     def turn(self, start: int) -> None:
         """Read the page that begins at `start`; click on every tenth."""
-        found = self.ask(start, PAGE)
+        found = self.ask(start, PAGE, documents=self.query_id is not None)
         self.pages.append([hit["_id"] for hit in found["hits"]])
         self.totals.add(found["total"]["value"])
         if start % (10 * PAGE) == 0:
@@ -65,16 +65,16 @@ class Walk:
 
     def kept(self) -> list[str]:
         """The whole order that pages are pieces of, behind its first."""
-        return [hit["_id"] for hit in self.ask(1, 999)["hits"]]
+        return [hit["_id"] for hit in self.ask(1, 999, documents=True)["hits"]]
 
-    def ask(self, start: int, size: int) -> Any:
-        """Hits and total of so many from `start` on."""
+    def ask(self, start: int, size: int, *, documents: bool) -> Any:
+        """Hits and total of so many from `start` on; without documents the ids alone."""
         ubi = {"user_id": self.user} | ({"query_id": self.query_id} if self.query_id else {})
         body = {
             "query": {"match": {"title": self.text}},
             "from": start,
             "size": size,
-            "_source": False,
+            "_source": ["title"] if documents else False,
             "ext": {"ubi": ubi, "hitweave": {"mode": "fused", "record": False}},
         }
         answer = self.wire.exchange.search(self.index, body)
