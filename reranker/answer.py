@@ -209,7 +209,8 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         context=given.context,
     )
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
-    fused = _fused_in_time(process, asked, deadline) if len(ruled.candidates) else nothing
+    looked_at = min(len(ruled.candidates), given.window)
+    fused = _fused_in_time(process, asked, deadline) if looked_at else nothing
     available = _available(process, asked, fused)
     policy = generation.config.diversity
     wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)

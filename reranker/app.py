@@ -18,6 +18,7 @@ from reranker.routes import (
     health,
     metrics,
     multi_search,
+    openapi,
     pages,
     passthrough,
     problems,
@@ -71,6 +72,7 @@ def create_app(process: Process | None = None) -> Flask:
         suggest,
         embed,
         events,
+        openapi,
         pages,
         passthrough,
     ):

@@ -26,6 +26,7 @@ from reranker.serving.explaining import Explainable
 blueprint = Blueprint("rerank", __name__)
 
 CANDIDATES_MAX = 10_000
+NUMBER_MAX = 1e30  # what a sum of such numbers still holds in float32
 
 
 @blueprint.post("/rerank")
@@ -145,18 +146,23 @@ def _candidates(given: Sequence[Any]) -> Candidates:
     return Candidates(
         ids=ids,
         bm25=bm25,
-        bm25_rank=_ranks(_numbers(given, "bm25_rank"), bm25),
+        bm25_rank=_ranks(_numbers(given, "bm25_rank", 1), bm25),
         knn=knn,
-        knn_rank=_ranks(_numbers(given, "knn_rank"), knn),
+        knn_rank=_ranks(_numbers(given, "knn_rank", 1), knn),
     )
 
 
-def _numbers(given: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float32]:
+def _numbers(
+    given: Sequence[Mapping[str, Any]], name: str, least: float = -NUMBER_MAX
+) -> NDArray[np.float32]:
     try:
         values = [one.get(name) for one in given]
-        return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float32)
-    except (TypeError, ValueError):
+        numbers = np.array([np.nan if v is None else float(v) for v in values])
+    except (TypeError, ValueError, OverflowError):
         raise InvalidRequest(f"{name} of a candidate is not a number") from None
+    if ((numbers < least) | (numbers > NUMBER_MAX)).any():
+        raise InvalidRequest(f"{name} of a candidate is not from {least:g} to {NUMBER_MAX:g}")
+    return numbers.astype(np.float32)
 
 
 def _ranks(said: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -23,8 +23,8 @@ from rich.table import Table
 
 from compose.local.home import Home
 from indexer import settings as server_settings
-from tests.bench import catalogue, scorer, shots
-from tests.bench.load import Generator
+from tests.bench import catalogue, failing, scorer, shots
+from tests.bench.load import Fired, Generator
 from tests.bench.shots import Bench, Question
 
 LATEST = Path(__file__).with_name("latest.json")
@@ -32,6 +32,18 @@ HITWEAVE = Path(sys.executable).with_name("hitweave")
 INDEX = "bench"
 BLOCK = 40
 SCORED = 100
+FAILING, FAILING_AT_ONCE = 200, 8
+PLUGIN = "attention-fusion"
+COLUMNS = ("p50_ms", "p95_ms", "p99_ms", "requests_per_second", "degraded_share")
+SHORT = {"requests_per_second": "req/s", "degraded_share": "degraded"}
+SHORT["p99_past_deadline_ms"] = "p99 past deadline"
+RATIOS = (
+    ("fused", "bare query + knn"),
+    ("fused, ids only", "bare query + knn, ids only"),
+    ("fused, words never asked before", "bare query + knn"),
+    ("plugin", "bare query + knn"),
+    ("plugin, ids only", "bare query + knn, ids only"),
+)
 console = Console()
 
 
@@ -66,7 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=10, help=f"blocks of {BLOCK} of each kind")
     parser.add_argument("--questions", type=int, default=300)
-    parser.add_argument("--concurrency", default="1,8")
+    parser.add_argument("--concurrency", default="1,8,32")
     parser.add_argument("--seed", type=int, default=7)
     return parser.parse_args()
 
@@ -81,6 +93,7 @@ def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
         es.indices.refresh(index=args.index)
         facts = about(es, args.index)
         titles = some_titles(es, args.index)
+        has_plugin = plugin_is_there(es)
     bench = Bench(
         es_url=addresses["elasticsearch_url"],
         sidecar_url=addresses["sidecar_url"],
@@ -89,6 +102,7 @@ def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
         size=args.size,
         field="embedding",
         num_candidates=100,
+        has_plugin=has_plugin,
     )
     asked = shots.questions(bench, titles, catalogue.shoppers(), args.questions, args.seed)
     every = shots.kinds(bench, asked, fresh_questions(titles, args.seed))
@@ -104,7 +118,30 @@ def measure(args: argparse.Namespace, home: str) -> dict[str, Any]:
         "requests_of_each_kind": args.rounds * BLOCK,
         "load": "own process, http.client, one kept-alive connection a thread, same machine",
         "concurrency": results,
+        "failing": without_a_sidecar(bench, every) if has_plugin else {},
     }
+
+
+def plugin_is_there(es: Elasticsearch) -> bool:
+    """Whether every node knows the retriever attention_fusion."""
+    nodes = es.nodes.info(metric="plugins")["nodes"].values()
+    return all(any(it["name"] == PLUGIN for it in node["plugins"]) for node in nodes)
+
+
+def without_a_sidecar(bench: Bench, every: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The plugin's figures while the sidecar is down or hangs."""
+    with Elasticsearch(bench.es_url, request_timeout=60) as es:
+        found = failing.measure(es, every["plugin"], FAILING_AT_ONCE, FAILING)
+    return {
+        name: figures([fired])
+        | {"p99_past_deadline_ms": round(p99_ms(fired) - failing.DEADLINE_MS, 2)}
+        for name, fired in found.items()
+    }
+
+
+def p99_ms(fired: Fired) -> float:
+    """Milliseconds that one request in a hundred takes longer than."""
+    return statistics.quantiles(fired.latencies, n=100, method="inclusive")[98] * 1000
 
 
 def point_settings_at(home: str) -> None:
@@ -116,25 +153,26 @@ def point_settings_at(home: str) -> None:
 def run(every: dict[str, Any], concurrency: int, rounds: int) -> dict[str, dict[str, float]]:
     """Blocks of each kind in turn; the first round of each warms up and is not counted."""
     generator = Generator()
-    latencies: dict[str, list[float]] = {name: [] for name in every}
-    seconds = dict.fromkeys(every, 0.0)
+    found: dict[str, list[Fired]] = {name: [] for name in every}
     numbers = {name: itertools.count() for name in every}
     for turn in range(rounds + 1):
         for name, shot in every.items():
             block = [shot(next(numbers[name])) for _ in range(BLOCK)]
-            found, whole = generator.run(block, concurrency)
+            fired = generator.run(block, concurrency)
             if turn:
-                latencies[name] += found
-                seconds[name] += whole
+                found[name].append(fired)
     generator.close()
-    return {name: figures(latencies[name], seconds[name]) for name in every}
+    return {name: figures(blocks) for name, blocks in found.items()}
 
 
-def figures(latencies: list[float], seconds: float) -> dict[str, float]:
-    """Percentiles in milliseconds and requests a second."""
+def figures(blocks: list[Fired]) -> dict[str, float]:
+    """Percentiles in milliseconds, requests a second, and the share of degraded answers."""
+    latencies = [one for block in blocks for one in block.latencies]
+    seconds, degraded = sum(it.seconds for it in blocks), sum(it.degraded for it in blocks)
     cuts = statistics.quantiles(latencies, n=100, method="inclusive")
     found = {f"p{cut}_ms": round(cuts[cut - 1] * 1000, 2) for cut in (50, 95, 99)}
-    return found | {"requests_per_second": round(len(latencies) / seconds, 1)}
+    found["requests_per_second"] = round(len(latencies) / seconds, 1)
+    return found | {"degraded_share": round(degraded / len(latencies), 3)}
 
 
 def build(home: str, args: argparse.Namespace) -> None:
@@ -214,20 +252,25 @@ def show(report: dict[str, Any]) -> None:
     for name, figure in report["scorer"].items():
         console.print(f"scorer, {name}: {figure}")
     for concurrency, kinds in report["concurrency"].items():
-        table = Table(title=f"concurrency {concurrency}", title_justify="left")
-        table.add_column("request")
-        for name in ("p50_ms", "p95_ms", "p99_ms", "requests_per_second"):
-            table.add_column(name, justify="right")
-        for name, figure in kinds.items():
-            table.add_row(name, *(f"{value:g}" for value in figure.values()))
-        console.print(table)
-        for fused, bare in (
-            ("fused", "bare query + knn"),
-            ("fused, ids only", "bare query + knn, ids only"),
-            ("fused, words never asked before", "bare query + knn"),
-        ):
-            ratio = kinds[fused]["p50_ms"] / kinds[bare]["p50_ms"]
-            console.print(f"{fused} / {bare}: {ratio:.2f} at p50")
+        console.print(table(f"concurrency {concurrency}", COLUMNS, kinds))
+        for ranked, bare in RATIOS:
+            if ranked in kinds:
+                ratio = kinds[ranked]["p50_ms"] / kinds[bare]["p50_ms"]
+                console.print(f"{ranked} / {bare}: {ratio:.2f} at p50")
+    if report["failing"]:
+        title = f"plugin, the sidecar failing, concurrency {FAILING_AT_ONCE}"
+        console.print(table(title, (*COLUMNS, "p99_past_deadline_ms"), report["failing"]))
+
+
+def table(title: str, columns: tuple[str, ...], rows: dict[str, dict[str, float]]) -> Table:
+    """Figures by name."""
+    made = Table(title=title, title_justify="left")
+    made.add_column("request")
+    for name in columns:
+        made.add_column(SHORT.get(name, name), justify="right", no_wrap=True)
+    for name, figure in rows.items():
+        made.add_row(name, *(f"{figure[column]:g}" for column in columns))
+    return made
 
 
 if __name__ == "__main__":

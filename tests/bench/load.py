@@ -24,6 +24,15 @@ class Shot:
     method: str = "POST"
 
 
+@dataclass(frozen=True)
+class Fired:
+    """Seconds of each request and of the whole, and how many answers called themselves degraded."""
+
+    latencies: list[float]
+    seconds: float
+    degraded: int
+
+
 class Generator:
     """The generator's process; `run` sends shots from `concurrency` threads at once."""
 
@@ -33,14 +42,13 @@ class Generator:
         self._process = context.Process(target=_serve, args=(other,), daemon=True)
         self._process.start()
 
-    def run(self, shots: Sequence[Shot], concurrency: int) -> tuple[list[float], float]:
-        """Seconds of each request, and of the whole."""
+    def run(self, shots: Sequence[Shot], concurrency: int) -> Fired:
+        """Send them all; a status other than 200 ends the run."""
         self._pipe.send((list(shots), concurrency))
         found = self._pipe.recv()
-        if isinstance(found, str):
-            raise SystemExit(found)
-        latencies, whole = found
-        return latencies, whole
+        if isinstance(found, Fired):
+            return found
+        raise SystemExit(found)
 
     def close(self) -> None:
         """End the process."""
@@ -65,8 +73,8 @@ class _Senders:
             {} for _ in range(concurrency)
         ]
 
-    def run(self, shots: Sequence[Shot]) -> tuple[list[float], float] | str:
-        latencies: list[list[float]] = [[] for _ in self._connections]
+    def run(self, shots: Sequence[Shot]) -> Fired | str:
+        latencies: list[list[tuple[float, bool]]] = [[] for _ in self._connections]
         faults: list[str] = []
         threads = [
             threading.Thread(
@@ -81,13 +89,16 @@ class _Senders:
         for thread in threads:
             thread.join()
         whole = time.perf_counter() - started
-        return faults[0] if faults else ([t for one in latencies for t in one], whole)
+        every = [one for thread in latencies for one in thread]
+        return (
+            faults[0] if faults else Fired([t for t, _ in every], whole, sum(d for _, d in every))
+        )
 
 
 def _send_all(
     shots: Sequence[Shot],
     connections: dict[str, http.client.HTTPConnection],
-    latencies: list[float],
+    latencies: list[tuple[float, bool]],
     faults: list[str],
 ) -> None:
     for shot in shots:
@@ -102,7 +113,9 @@ def _send_all(
         )
         answer = connection.getresponse()
         content = answer.read()
-        latencies.append(time.perf_counter() - started)
+        took = time.perf_counter() - started
+        degraded = b'"degraded":"' in content or "degraded" in answer.headers.get("Warning", "")
+        latencies.append((took, degraded))
         if answer.status != 200:
             faults.append(f"{shot.method} {shot.url}{shot.path}: {answer.status} {content[:300]!r}")
             return

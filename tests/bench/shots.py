@@ -34,6 +34,7 @@ class Bench:
     size: int
     field: str
     num_candidates: int
+    has_plugin: bool
 
 
 def questions(
@@ -59,17 +60,25 @@ def questions(
 def bare(bench: Bench, question: Question, shown: Any) -> Shot:
     """Query + kNN in Elasticsearch itself, the vector given."""
     body = {
-        "query": {"match": {"title": question.words}},
-        "knn": {
-            "field": bench.field,
-            "query_vector": question.vector,
-            "k": bench.window,
-            "num_candidates": max(bench.num_candidates, bench.window),
-        },
+        "query": _words(question),
+        "knn": _knn(bench, question),
         "size": bench.size,
         "_source": shown,
     }
     return Shot(bench.es_url, f"/{bench.index}/_search", json.dumps(body).encode())
+
+
+def _words(question: Question) -> dict[str, Any]:
+    return {"match": {"title": question.words}}
+
+
+def _knn(bench: Bench, question: Question) -> dict[str, Any]:
+    return {
+        "field": bench.field,
+        "query_vector": question.vector,
+        "k": bench.window,
+        "num_candidates": max(bench.num_candidates, bench.window),
+    }
 
 
 def fused(bench: Bench, question: Question, shown: Any) -> Shot:
@@ -84,6 +93,18 @@ def fused(bench: Bench, question: Question, shown: Any) -> Shot:
         },
     }
     return Shot(bench.sidecar_url, f"/{bench.index}/_search", json.dumps(body).encode())
+
+
+def by_plugin(bench: Bench, question: Question, shown: Any) -> Shot:
+    """The same search by the retriever in Elasticsearch, the vector given."""
+    asked = {
+        "retrievers": [{"standard": {"query": _words(question)}}, {"knn": _knn(bench, question)}],
+        "rank_window_size": bench.window,
+        "query": question.words,
+        "user_id": question.user,
+    }
+    body = {"retriever": {"attention_fusion": asked}, "size": bench.size, "_source": shown}
+    return Shot(bench.es_url, f"/{bench.index}/_search", json.dumps(body).encode())
 
 
 def reranked(bench: Bench, question: Question, ids: Sequence[str]) -> Shot:
@@ -135,7 +156,7 @@ def kinds(
     def at(number: int) -> Question:
         return asked[number % len(asked)]
 
-    return {
+    named: dict[str, Callable[[int], Shot]] = {
         "bare query + knn": lambda n: bare(bench, at(n), SHOWN),
         "fused": lambda n: fused(bench, at(n), SHOWN),
         "bare query + knn, ids only": lambda n: bare(bench, at(n), False),
@@ -145,3 +166,7 @@ def kinds(
         "sorted search, node": lambda n: sorted_search(bench.es_url, bench, at(n)),
         "sorted search, passed through": lambda n: sorted_search(bench.sidecar_url, bench, at(n)),
     }
+    if bench.has_plugin:
+        named["plugin"] = lambda n: by_plugin(bench, at(n), SHOWN)
+        named["plugin, ids only"] = lambda n: by_plugin(bench, at(n), False)
+    return named

@@ -413,6 +413,9 @@ def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: 
     scores = [item["score"] for item in answer["items"]]
     assert scores == sorted(scores, reverse=True)
     assert answer["items"][0]["explanation"]["value"] == scores[0]
+    status, _, unseen = raw(stack, "POST", "/rerank", body | {"rank_window_size": 0})
+    assert status == 200
+    assert len(unseen["items"]) == len(body["candidates"])
     status, _, answer = raw(stack, "POST", "/rerank", body | {"size": 1})
     assert len(answer["items"]) == 1
 
@@ -427,6 +430,8 @@ def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: 
         {"query": "x", "candidates": [{"bm25": 1}]},
         {"query": "x", "candidates": [{"id": "a"}, {"id": "a"}]},
         {"query": "x", "candidates": [{"id": "a", "bm25": "high"}]},
+        {"query": "x", "candidates": [{"id": "a", "bm25": 1e39}]},
+        {"query": "x", "candidates": [{"id": "a", "knn_rank": -60}]},
         {"query": "x", "candidates": [], "index": "no-such-index"},
     ],
 )

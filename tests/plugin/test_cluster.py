@@ -1,0 +1,158 @@
+"""With a promoted model the plugin has the gateway's order, and three shards on two nodes have that
+of one shard where both legs say the same: keyword scores that hang on no shard's own statistics
+(Elasticsearch hands no search_type on to a retriever's children) and exact vectors.
+"""
+
+import itertools
+import json
+import operator
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from elasticsearch import Elasticsearch
+
+from indexer import settings
+from indexer.catalogue import generation
+from tests.conftest import Stack
+from tests.flows import behaviour, commands
+from tests.flows.test_models import serving, wait
+from tests.gateway.exchange import Exchange
+from tests.gateway.shop import COLOURS, KINDS, MATERIALS
+from tests.plugin.asking import WINDOW, Said, fusion, keyword, knn, search
+from tests.plugin.cluster import NAMES, pair
+from tests.reranker.artifacts import promote_untrained
+
+pytestmark = pytest.mark.usefixtures("patient")
+SHOPPER = "cluster-shopper"
+LAMPS = [*itertools.product(range(1, 10), range(10))]  # no two score alike by their words
+TEXTS = [
+    *(f"{colour} lamp" for colour in COLOURS),
+    *(f"{material} {kind} lamp" for material, kind in itertools.product(MATERIALS, KINDS)),
+    *("lamp", "lamp and light", "blue glass lamp"),
+]
+
+
+def lamps() -> Iterator[dict[str, Any]]:
+    """Goods that differ in how often and among how many words they say what they are."""
+    for number, (often, more) in enumerate(LAMPS):
+        look = f"{COLOURS[number % 5]} {MATERIALS[number % 3]} {KINDS[number % 4]}"
+        others = " ".join(f"w{number}x{at}" for at in range(more))
+        title = f"{look} {'lamp ' * often}{others}"
+        yield {"id": f"lamp-{number}", "title": title, "price": 5 + number}
+
+
+@pytest.fixture(scope="module")
+def goods(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An index of lamps with a model that changes their order, and a shopper of them."""
+    name, folder = f"t{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("cluster")
+    commands.created(name, "--config", commands.config(folder, "encoder: hashed:64\n"))
+    commands.sent(name, commands.feed(folder, *lamps()))
+    clicks = [behaviour.clicked(name, f"lamp-{n}", user_id=SHOPPER) for n in (3, 7, 12, 60)]
+    stack.run("events", str(behaviour.ndjson(folder / "events.ndjson", *clicks)))
+    with Elasticsearch(stack.es_url) as es, redis.Redis.from_url(stack.valkey_url) as valkey:
+        found = generation.resolve(es, name)
+        before = first_of_each(stack, name)
+        promote_untrained(settings.load().models_dir, found, "drawn", seed=5)
+        wait(lambda: serving(valkey, name) == {"drawn"})
+        assert sum(map(operator.ne, before, first_of_each(stack, name))) > len(TEXTS) / 2
+        es.indices.forcemerge(index=name, max_num_segments=1)  # nothing deleted is counted
+        es.indices.refresh(index=name)
+    return name
+
+
+def first_of_each(stack: Stack, index: str) -> list[list[str]]:
+    """The best hits of every text."""
+    found = []
+    with Exchange(stack.sidecar_url) as gateway:
+        for text in TEXTS:
+            body = {"query": keyword(text), "ext": {"hitweave": {"record": False}}}
+            answer = gateway.search(index, body | {"_source": False}).json()
+            found.append([hit["_id"] for hit in answer["hits"]["hits"]])
+    return found
+
+
+@pytest.fixture(scope="module")
+def vectors(gateway: Exchange, goods: str) -> dict[str, list[float]]:
+    asked = {"index": goods, "texts": TEXTS, "as": "query"}
+    found = gateway.ask("POST", "/embed", json.dumps(asked).encode()).json()["vectors"]
+    return dict(zip(TEXTS, found, strict=True))
+
+
+def asked_by_both() -> Iterator[tuple[str, dict[str, str]]]:
+    """Every text, by nobody and by somebody."""
+    return itertools.product(TEXTS, ({}, {"user_id": SHOPPER}))
+
+
+def exact(text: str, vector: list[float], who: dict[str, str]) -> dict[str, Any]:
+    """The retriever over words scored by price, and over every vector, unrounded."""
+    factor = {"field": "price", "modifier": "reciprocal"}
+    words = {"query": keyword(text), "field_value_factor": factor, "boost_mode": "replace"}
+    vectors = knn(vector)["knn"]
+    del vectors["similarity"]
+    vectors |= {"num_candidates": 10 * WINDOW, "rescore_vector": {"oversample": 2.0}}
+    children = [{"standard": {"query": {"function_score": words}}}, {"knn": vectors}]
+    asked = {"retrievers": children, "rank_window_size": WINDOW, "query": text, **who}
+    return {"attention_fusion": asked}
+
+
+def test_with_a_promoted_model_the_plugin_has_the_gateways_order(
+    es: Elasticsearch, gateway: Exchange, goods: str, vectors: dict[str, list[float]]
+) -> None:
+    personal = set()
+    for text, who in asked_by_both():
+        ext = {"hitweave": {"record": False}, "ubi": who}
+        body = {"query": keyword(text), "size": 50, "_source": False, "ext": ext}
+        expected = gateway.search(goods, body).json()
+        assert expected["hitweave"]["model"] == "drawn", expected["hitweave"]
+        said = search(
+            es, index=goods, retriever=fusion(text, vectors[text], **who), size=50, source=False
+        )
+        assert said.warnings == []
+        assert said.ids == [hit["_id"] for hit in expected["hits"]["hits"]], (text, who)
+        personal.add((text, expected["hits"]["max_score"]))
+    assert len(personal) > len(TEXTS)  # the shopper is scored for otherwise than nobody
+
+
+def test_three_shards_on_two_nodes_have_the_order_of_one(
+    es: Elasticsearch,
+    stack: Stack,
+    goods: str,
+    vectors: dict[str, list[float]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with pair(tmp_path_factory.mktemp("pair"), stack.sidecar_url) as both:
+        both.cluster.put_settings(persistent={"attention_fusion.timeout": "20s"})
+        name = _copied(es, both, goods)
+        assert {it["node"] for it in both.cat.shards(index=name, format="json")} == set(NAMES)
+        for text, who in asked_by_both():
+            asked = {
+                "retriever": exact(text, vectors[text], who),
+                "size": len(LAMPS),
+                "source": False,
+            }
+            alone, apart = search(es, index=goods, **asked), search(both, index=name, **asked)
+            assert alone.warnings == apart.warnings == []
+            assert len(alone.ids) == len(LAMPS)
+            assert apart.ids == alone.ids, (text, who)
+            assert scores(apart) == pytest.approx(scores(alone), abs=1e-5)
+
+
+def scores(said: Said) -> list[float]:
+    return [hit["_score"] for hit in said.answer["hits"]["hits"]]
+
+
+def _copied(es: Elasticsearch, other: Elasticsearch, index: str) -> str:
+    """The same documents in three shards of another cluster, under the name that the sidecar
+    knows them by.
+    """
+    ((name, made),) = es.indices.get(index=index).body.items()
+    analysis = made["settings"]["index"].get("analysis", {})
+    shards = {"number_of_shards": 3, "number_of_replicas": 0, "analysis": analysis}
+    other.indices.create(index=name, mappings=made["mappings"], settings=shards)
+    hits = es.search(index=index, size=1000, source_exclude_vectors=False)["hits"]["hits"]
+    lines = [part for hit in hits for part in ({"index": {"_id": hit["_id"]}}, hit["_source"])]
+    assert not other.bulk(index=name, operations=lines, refresh=True)["errors"]
+    return str(name)
