@@ -6,7 +6,7 @@ waited for before everything that can be under way is.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from indexer.errors import EncoderUnavailable, InvalidVector, ValkeyUnavailable
 from indexer.telemetry import log
 from reranker import response
 from reranker.experiments import exposure
-from reranker.experiments.exposure import Exposure
 from reranker.fusion import baseline
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
@@ -30,7 +29,15 @@ from reranker.retrieval.node import LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.matching import NO_RULES, RuleSet
-from reranker.serving import knowledge, metrics, order, paging, pins, ruling, scoring, trialling
+from reranker.serving import (
+    knowledge,
+    metrics,
+    paging,
+    pins,
+    ruling,
+    scored,
+    trialling,
+)
 from reranker.serving.call import Call
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
@@ -45,10 +52,9 @@ from reranker.serving.scoring import Fused
 from reranker.serving.varied import Varied, Wish, by_names, wish_of, with_variety
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
-SEARCH_SHARE, FUSION_SHARE = 0.8, 0.85
+SEARCH_SHARE = 0.8
 
 Vector = NDArray[np.float32]
-Available = NDArray[np.bool_] | None
 
 
 def search(process: Process, call: Call) -> dict[str, Any]:
@@ -128,10 +134,10 @@ def rank(process: Process, call: Call) -> Ranking:
         context=request.options.context,
         model=request.options.model,
     )
-    fused, exposed = _scored(process, call, asked, retrieved.groups)
+    fused, exposed = scored.of_call(process, call, asked, retrieved.groups)
     if request.options.record and request.options.model is None:
         process.drift.sample(generation.index, fused)
-    can_be_had = _can_be_had(process, call, asked, fused)
+    can_be_had = scored.in_stock(process, call, asked, fused)
     varied = None
     if call.part is None or not call.part.rankers:
         wish = wish_of(
@@ -210,8 +216,8 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     )
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     looked_at = min(len(ruled.candidates), given.window)
-    fused = _fused_in_time(process, asked, deadline) if looked_at else nothing
-    available = _available(process, asked, fused)
+    fused = scored.fused_in_time(process, asked, deadline) if looked_at else nothing
+    available = scored.available(process, asked, fused)
     policy = generation.config.diversity
     wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)
     varied = wish.varied(fused, available)
@@ -301,63 +307,6 @@ def _known(
         return knowledge.known(process.memory, process.pasts, reading, dims, now), None
     except ValkeyUnavailable:
         return None, "valkey_unavailable"
-
-
-def _scored(
-    process: Process, call: Call, asked: Asked, groups: Sequence[str | None] | None
-) -> tuple[Fused, Exposure | None]:
-    """The scores of the list, of both rankers where two are interleaved; and the arm it is of.
-
-    Interleaved lists are varied one by one before they are mixed.
-    """
-    part = call.part
-    if part is None or not part.rankers:
-        return _score(process, call, asked), part.exposure if part else None
-    both: list[Fused] = []
-    can_be_had: NDArray[np.bool_] | None = None
-    for options in part.rankers:
-        own = replace(call, request=replace(call.request, options=options))
-        its = replace(asked, model=options.model, window=options.window)
-        fused = _score(process, own, its)
-        can_be_had = _can_be_had(process, call, asked, fused) if not both else can_be_had
-        wish = wish_of(process.memory, its, options.diversity, call.generation.config.diversity)
-        varied = wish.varied(fused, can_be_had, groups)
-        both.append(fused if varied is None else replace(fused, scores=varied.scores))
-    return trialling.interleaved(part, asked.candidates, both, can_be_had)
-
-
-def _score(process: Process, call: Call, asked: Asked) -> Fused:
-    mode = call.request.options.mode
-    if mode == "bm25":
-        return Fused(-asked.candidates.bm25_rank, log_odds=False)
-    if mode == "knn" and asked.vector is not None:
-        return Fused(order.vector_scores(asked.candidates), log_odds=False)
-    if mode == "rrf" or not len(asked.candidates) or call.request.size == 0:
-        return Fused(baseline.rrf(asked.candidates), log_odds=False)
-    return _fused_in_time(process, asked, call.deadline)
-
-
-def _fused_in_time(process: Process, asked: Asked, deadline: Deadline) -> Fused:
-    if deadline.passed(FUSION_SHARE):
-        return Fused(baseline.rrf(asked.candidates), degraded="deadline", log_odds=False)
-    started = time.perf_counter()
-    fused = scoring.fused(process.memory, process.refill, process.models, asked)
-    metrics.PART_SECONDS.labels("fusion").observe(time.perf_counter() - started)
-    return fused
-
-
-def _can_be_had(process: Process, call: Call, asked: Asked, fused: Fused) -> Available:
-    """Which candidates can be had; None where that does not matter or is not known."""
-    if call.request.unavailable_asked_for or asked.who is None:
-        return None
-    return _available(process, asked, fused)
-
-
-def _available(process: Process, asked: Asked, fused: Fused) -> Available:
-    """Which candidates can be had; the fusion looked at it, ranks alone did not."""
-    if fused.available is not None:
-        return fused.available
-    return scoring.available(process.memory, asked.index, asked.candidates.ids, asked.dims)
 
 
 def _pinned(process: Process, call: Call, key: str) -> Pin | None:

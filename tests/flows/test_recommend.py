@@ -218,4 +218,4 @@ def test_vectors_of_old_versions_are_tidied_away_but_for_the_last(
 
 def test_the_terminal_shows_titles_and_reasons(stack: Stack, index: str) -> None:
     shown = stack.run("recommend", index, "--user", "u1", "--size", "3")
-    assert "blue" in shown
+    assert "blue" in shown.stdout
