@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         le=32,
         description="Shoppers who must have searched for a text with success before it is kept.",
     )
+    adaptive_events_max: int = Field(
+        200,
+        ge=0,
+        description="Deeds of one person in a day that teach the adaptive layer; 0: nobody's do.",
+    )
     visibility_timeout_seconds: int = Field(
         30, ge=5, description="After this long without an end, a task goes to another worker."
     )

@@ -13,12 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour.identity import hash64
-from indexer.behaviour.popularity import CART, DAY_SECONDS, KIND_OF_ACTION, KINDS, PURCHASE, VIEW
+from indexer.behaviour.popularity import (
+    CART,
+    DAY_SECONDS,
+    KIND_OF_ACTION,
+    KINDS,
+    PURCHASE,
+    RETURNS,
+    VIEW,
+)
 
 ITEMS_MAX = 1000
 VERSION = 1
 REMOVED, DISMISSED = "remove_from_cart", "dismiss"
-TAKEN_BACK = -1  # stands for the kind of those two
+TAKEN_BACK = -1  # stands for the kind of those two, and of a return
 
 HEADER = np.dtype(
     [
@@ -76,7 +84,7 @@ class ShopperProfile:
 
 def handles(action: str) -> bool:
     """Whether an action changes a profile; impressions do not, they are not the shopper's deed."""
-    return action in (REMOVED, DISMISSED) or KIND_OF_ACTION.get(action, 0) >= VIEW
+    return action in (REMOVED, DISMISSED, *RETURNS) or KIND_OF_ACTION.get(action, 0) >= VIEW
 
 
 def empty() -> ShopperProfile:
@@ -122,7 +130,9 @@ def fold(blob: bytes | None, events: Sequence[ShopperEvent]) -> bytes:
     _count(records, row[done], kind[done], time[done])
     removed = np.array([e.action == REMOVED for e in events])
     np.subtract.at(records["count"], (row[removed], CART), 1.0)
-    np.add.at(records["dismissed"], row[~done & ~removed], 1.0)
+    returned = np.array([e.action in RETURNS for e in events])
+    np.subtract.at(records["count"], (row[returned], PURCHASE), 1.0)
+    np.add.at(records["dismissed"], row[~done & ~removed & ~returned], 1.0)
     return encode(_latest(header, records, list(rows)))
 
 

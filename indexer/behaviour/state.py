@@ -13,7 +13,7 @@ import numpy as np
 from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, watermark
 from indexer.behaviour.event import BehaviourEvent
 from indexer.behaviour.identity import hash64
-from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, VIEW
+from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, RETURNS, VIEW
 
 WATERMARK = "watermark"
 # A basket is only needed while it may still grow.
@@ -61,7 +61,7 @@ def keys_for(events: Sequence[BehaviourEvent], baskets: Values | None = None) ->
     """
     keys = [WATERMARK, *basket_keys(events)]
     for event in events:
-        if event.action in KIND_OF_ACTION:
+        if _counts(event):
             keys.append(popularity_key(event.item_id))
         if event.user is not None and shopper_profile.handles(event.action):
             keys.append(shopper_key(event.user))
@@ -95,7 +95,7 @@ def fold(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
 def _fold_popularity(
     values: Values, events: Sequence[BehaviourEvent], latest: float
 ) -> dict[str, bytes]:
-    events = [e for e in events if e.action in KIND_OF_ACTION]
+    events = [e for e in events if _counts(e)]
     if not events:
         return {}
     rows: dict[str, int] = {}
@@ -103,12 +103,17 @@ def _fold_popularity(
         rows.setdefault(popularity_key(event.item_id), len(rows))
     columns = popularity.ItemEvents(
         row=np.array([rows[popularity_key(e.item_id)] for e in events], dtype=np.intp),
-        kind=np.array([KIND_OF_ACTION[e.action] for e in events], dtype=np.intp),
+        kind=np.array([KIND_OF_ACTION.get(e.action, PURCHASE) for e in events], dtype=np.intp),
         time=np.minimum(np.array([e.timestamp for e in events]), latest),
         buyer=np.array([_buyer(e) for e in events], dtype=np.int64),
+        sign=np.array([-1.0 if e.action in RETURNS else 1.0 for e in events], dtype=np.float32),
     )
     new = popularity.fold([values.get(key) for key in rows], columns)
     return dict(zip(rows, new, strict=True))
+
+
+def _counts(event: BehaviourEvent) -> bool:
+    return event.action in KIND_OF_ACTION or event.action in RETURNS
 
 
 def _buyer(event: BehaviourEvent) -> int:

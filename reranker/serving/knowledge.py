@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour import (
+    adaptive,
     copurchase,
     event,
     popularity,
@@ -22,23 +23,32 @@ from indexer.behaviour import (
     state,
     watermark,
 )
+from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.query_stats import QueryStats
 from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading, Revisions
 from reranker.serving.refill import Refill
+from reranker.signals import definition
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import HISTORY_MAX, Past
 from reranker.signals.situation import Situation
 
+# Nothing is ever kept under it.
+NO_KEY = "none"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """The side of a situation that is there before any candidate is."""
+    """The side of a situation that is there before any candidate is.
+
+    `layer` is the adaptive layer that was asked for, None where none was.
+    """
 
     past: Past
     query_stats: QueryStats
+    layer: Layer | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +56,7 @@ class Asked:
     """A list to score: for which words, whom and which index.
 
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
-    index's vectors.
+    index's vectors. `layer` is the key that the adaptive layer was read by, None: it was not.
     """
 
     index: str
@@ -58,13 +68,20 @@ class Asked:
     who: Known | None
     dims: int
     context: Mapping[str, Any]
+    layer: str | None = None
 
 
-def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Reading:
-    """Send for what does not depend on the candidates; without a text only for the revisions."""
-    suffixes = []
-    if text is not None:
-        suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
+def ask(
+    memory: Memory, index: str, shopper: str | None, text: str | None, layer: str | None = None
+) -> Reading:
+    """Send for what does not depend on the candidates; without a text only for the revisions.
+
+    `layer` is the key of the adaptive layer, None: it is not wanted.
+    """
+    if text is None:
+        return memory.ask(index, [])
+    suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
+    suffixes.append(layer or NO_KEY)
     if shopper is not None:
         suffixes.append(state.shopper_key(shopper))
     return memory.ask(index, suffixes)
@@ -100,17 +117,18 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
 
     Windows count back from the watermark, from the clock where no event ever came.
     """
-    mark_blob, stats_blob, shopper_blob = (*reading.finish(), None, None, None)[:3]
+    mark_blob, stats_blob, layer_blob, shopper_blob = (*reading.finish(), *[None] * 4)[:4]
     mark = watermark.decode(mark_blob)
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
+    layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
     if shopper_blob is None:
-        return Known(Past(shopper_profile.empty(), None, (), now), stats)
+        return Known(Past(shopper_profile.empty(), None, (), now), stats, layer)
     past = pasts.find(reading.index, shopper_blob, reading.revisions)
     if past is None:
         past = _past(memory, reading.index, shopper_blob, dims, now)
         pasts.keep(reading.index, shopper_blob, reading.revisions, past)
-    return Known(past, stats)
+    return Known(past, stats, layer)
 
 
 def _past(memory: Memory, index: str, shopper_blob: bytes, dims: int, now: float) -> Past:
