@@ -114,8 +114,9 @@ class Folding:
         full = any(book.deeds(event.timestamp) >= self.events_max * share for book, share in bounds)
         if weight == 0.0 or (full and event.sender != "trusted"):
             return 0.0
-        for book in (own, *others):
-            book.note(what, event.timestamp, _weight(event.action))
+        own.note(what, event.timestamp, _weight(event.action))
+        for book in others:
+            book.note(hash64(f"{keys[0]}\n{what}"), event.timestamp, 0.0)
         return weight
 
     def _lists(self, events: Iterable[BehaviourEvent]) -> list[str]:

@@ -2,8 +2,8 @@
 
 The parts of prior and adaptive layer are exact. The model's residual is split by Shapley values,
 token by token and signal by signal; where there was no time for them, by how the attention weighs
-the tokens, and the description says so. At every level the details add up to the value above them: what rounding
-leaves over goes to the part that is the same for every candidate.
+the tokens, and the description says so. At every level the details add up to the value above them:
+what rounding leaves over goes to the part that is the same for every candidate.
 """
 
 from collections.abc import Mapping, Sequence
