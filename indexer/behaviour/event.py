@@ -28,8 +28,9 @@ class BehaviourEvent:
     they are kept in the journal and change nothing else. `user` is a pseudonym, None for anonymous
     clients without any id. `basket` groups items taken together (order, else session).
     `query_key` is the normalised text of the search it came from, None outside a search.
-    `position` counts from 1. `sender` and `address` (a pseudonym, None for trusted
-    senders) say where a live event came from; the journal does not keep them.
+    `client` is the pseudonym of the client that a known user was on. `position` counts from 1.
+    `sender` and `address` (a pseudonym, None for trusted senders) say where a live event came from;
+    the journal does not keep them.
     """
 
     event_id: str
@@ -37,6 +38,7 @@ class BehaviourEvent:
     item_id: str
     timestamp: float
     user: str | None = None
+    client: str | None = None
     session: str | None = None
     basket: str | None = None
     query_key: str | None = None
@@ -105,6 +107,7 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
         item_id=(attributes.get("object") or {}).get("object_id", ""),
         timestamp=datetime.fromisoformat(document["timestamp"]).timestamp(),
         user=document.get("user_id") or document.get("client_id"),
+        client=document.get("client_id") if document.get("user_id") else None,
         session=session,
         basket=attributes.get("order_id") or (session if action in BASKET_ACTIONS else None),
         query_key=(query_key(user_query) or None) if user_query else None,

@@ -136,6 +136,34 @@ def fold(blob: bytes | None, events: Sequence[ShopperEvent]) -> bytes:
     return encode(_latest(header, records, list(rows)))
 
 
+def merged(into: bytes | None, other: bytes) -> bytes:
+    """The value of one person who was known as two: counts add up, times take their extremes."""
+    profiles = [decode(into), decode(other)]
+    header = profiles[0].header.copy()
+    header["first"] = min(profile.header["first"] for profile in profiles)
+    header["last"] = max(profile.header["last"] for profile in profiles)
+    header["events"] = sum(profile.header["events"] for profile in profiles)
+    first = profiles[0].ids(len(profiles[0]))
+    rows = {item_id: row for row, item_id in enumerate(first)}
+    for item_id in profiles[1].ids(len(profiles[1])):
+        rows.setdefault(item_id, len(rows))
+    records = _grown(profiles[0].records, list(rows)[len(first) :])
+    added = profiles[1].records
+    row = np.array([rows[item_id] for item_id in profiles[1].ids(len(added))], dtype=np.intp)
+    own = records[row]  # a copy: each item is there once
+    later = (added["last"] > own["last"]) | (
+        (added["last"] == own["last"]) & (added["last_kind"] > own["last_kind"])
+    )
+    own["count"] += added["count"]
+    own["dismissed"] += added["dismissed"]
+    own["first_purchase"] = np.minimum(own["first_purchase"], added["first_purchase"])
+    own["last_purchase"] = np.maximum(own["last_purchase"], added["last_purchase"])
+    own["last_kind"] = np.where(later, added["last_kind"], own["last_kind"])
+    own["last"] = np.maximum(own["last"], added["last"])
+    records[row] = own
+    return encode(_latest(header, records, list(rows)))
+
+
 def regularity(records: NDArray[np.void], now: float) -> NDArray[np.float32]:
     """How due a repeat is [n]: days since the last purchase over the mean gap; NaN below two."""
     count = records["count"][:, PURCHASE]

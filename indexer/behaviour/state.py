@@ -65,6 +65,8 @@ def keys_for(events: Sequence[BehaviourEvent], baskets: Values | None = None) ->
             keys.append(popularity_key(event.item_id))
         if event.user is not None and shopper_profile.handles(event.action):
             keys.append(shopper_key(event.user))
+            if event.client is not None:
+                keys.append(shopper_key(event.client))
         if event.query_key and event.action in KIND_OF_ACTION:
             keys.append(query_stats_key(event.query_key))
         if _fills_basket(event):
@@ -122,12 +124,45 @@ def _buyer(event: BehaviourEvent) -> int:
 
 
 def _fold_shoppers(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
-    by_user: dict[str, list[shopper_profile.ShopperEvent]] = defaultdict(list)
+    """Deeds go to who did them; a known user takes over what the client did before unnamed."""
+    found = _Shoppers(values)
     for event in events:
         if event.user is not None and shopper_profile.handles(event.action):
+            if event.client is not None:
+                found.take_over(shopper_key(event.client), shopper_key(event.user))
             deed = shopper_profile.ShopperEvent(event.item_id, event.action, event.timestamp)
-            by_user[shopper_key(event.user)].append(deed)
-    return {key: shopper_profile.fold(values.get(key), deeds) for key, deeds in by_user.items()}
+            found.add(shopper_key(event.user), deed)
+    return found.changed()
+
+
+class _Shoppers:
+    """Profiles that change, each folded as late as possible."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._new: dict[str, bytes] = {}
+        self._deeds: dict[str, list[shopper_profile.ShopperEvent]] = defaultdict(list)
+
+    def add(self, key: str, deed: shopper_profile.ShopperEvent) -> None:
+        self._deeds[key].append(deed)
+
+    def take_over(self, client: str, user: str) -> None:
+        before = self._folded(client)
+        if before is None or not len(shopper_profile.decode(before)):
+            return
+        self._new[user] = shopper_profile.merged(self._folded(user), before)
+        self._new[client] = shopper_profile.encode(shopper_profile.empty())
+
+    def changed(self) -> dict[str, bytes]:
+        for key in list(self._deeds):
+            self._folded(key)
+        return self._new
+
+    def _folded(self, key: str) -> bytes | None:
+        blob = self._new.get(key, self._values.get(key))
+        if deeds := self._deeds.pop(key, None):
+            blob = self._new[key] = shopper_profile.fold(blob, deeds)
+        return blob
 
 
 def _fold_queries(
