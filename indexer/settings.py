@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     index_retry_seconds_max: float = Field(
         60.0, gt=0, description="How long a bulk write backs off on 429 and 503."
     )
+    retrain_hours: float | None = Field(
+        None, gt=0, description="How often promoted models are trained anew; unset: never."
+    )
+    retrain_schedule: Literal["full", "quick"] = Field(
+        "full", description="The schedule that they are trained with."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where encoders run and models are trained."
     )
