@@ -23,7 +23,7 @@ from reranker.fusion.artifact import Artifact, Manifest
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
-from reranker.learning import dataset, export, material, measure, moments, run
+from reranker.learning import dataset, export, material, measure, moments, run, warm_start
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.equipment import Workshop
 from reranker.learning.network import HEADS
@@ -72,10 +72,11 @@ def train(
     }
     if not read.events:
         return {**answer, "why": NO_EVENTS}
-    prepared = run.prepare(read, schedule, progress)
     registry = Registry(servers.models_dir, generation.index)
+    parent = warm_start.read(registry) if schedule.warm_start else None
+    prepared = run.prepare(read, schedule, progress, parent)
     tools = workshop.equip(generation, read, schedule, _version(registry, now))
-    learned = prepared and run.learn(read, *prepared, schedule, progress, tools)
+    learned = prepared and run.learn(read, *prepared, schedule, progress, tools, parent)
     if prepared is None or learned is None:
         return {**answer, "why": TOO_LITTLE}
     before = _serving_scores(registry, read, *prepared)
@@ -222,7 +223,7 @@ def _write(
         table=learned.served_table,
         measured_model=export.to_onnx(learned.measured, int8=False),
         measured_table=learned.measured_table,
-        optional=learned.baselines,
+        optional={**learned.baselines, artifact.WEIGHTS: warm_start.packed(learned.measured)},
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 
