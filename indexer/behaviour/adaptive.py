@@ -35,7 +35,8 @@ SEGMENTS_MAX = 16
 # Below this spread a signal does not tell the list's candidates apart.
 SPREAD_MIN, SPREAD_FLOOR = 1e-4, 1e-3
 
-NOISE_FIRST, NOISE_MIN, NOISE_MAX = 0.1, 0.02, 0.98
+# Who begins in doubt is not carried away by the first hundred clicks, and soon convinced.
+NOISE_FIRST, NOISE_MIN, NOISE_MAX = 0.5, 0.02, 0.98
 NOISE_RATE = 0.02
 NOISE_TRUSTED, NOISE_REFUSED = 0.5, 0.75
 # Evidence in standard errors: the gain goes from 0 to 1 between the two.

@@ -17,6 +17,7 @@ from indexer.behaviour import (
     adaptive,
     copurchase,
     event,
+    pending,
     popularity,
     query_stats,
     shopper_profile,
@@ -83,7 +84,7 @@ def ask(
     suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
     suffixes.append(layer or NO_KEY)
     if shopper is not None:
-        suffixes.append(state.shopper_key(shopper))
+        suffixes += [state.shopper_key(shopper), pending.key(shopper)]
     return memory.ask(index, suffixes)
 
 
@@ -117,7 +118,8 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
 
     Windows count back from the watermark, from the clock where no event ever came.
     """
-    mark_blob, stats_blob, layer_blob, shopper_blob = (*reading.finish(), *[None] * 4)[:4]
+    mark_blob, stats_blob, layer_blob, shopper_blob, due = (*reading.finish(), *[None] * 5)[:5]
+    shopper_blob = pending.over(shopper_blob, due)
     mark = watermark.decode(mark_blob)
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)

@@ -51,7 +51,7 @@ from reranker.signals.build import assemble
 
 SEED = 7
 WINDOW = 300
-RANDOM_SEEDS = (1, 2, 3)
+RANDOM_SEEDS = (1, 2, 3, 4, 5)
 SETTLED = 500  # lists after which a running mean is looked at
 ONE_WORD, TWO_WORDS = 0, 1
 Values = NDArray[np.float64]
