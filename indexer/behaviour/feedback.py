@@ -15,10 +15,10 @@ import msgpack
 from indexer.behaviour import adaptive, phrases, shown_list
 from indexer.behaviour.adaptive import Layer, Lesson
 from indexer.behaviour.event import BehaviourEvent
-from indexer.identity import hash64
 from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, RETURNS, VIEW
 from indexer.behaviour.query_stats import EXPOSURE_POWER
 from indexer.behaviour.shown_list import ShownList
+from indexer.identity import hash64
 
 LAYER, TAUGHT = "adaptive:", "taught:"
 LAYER_TTL_SECONDS = 90 * 86_400

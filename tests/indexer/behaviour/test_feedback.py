@@ -11,8 +11,8 @@ import redis
 from indexer.behaviour import adaptive, feedback, phrases, shown_list, state, store
 from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.event import BehaviourEvent
-from indexer.identity import hashes
 from indexer.behaviour.shown_list import ShownList
+from indexer.identity import hashes
 
 T0 = 1_700_000_000.0
 WIDTH = 4
