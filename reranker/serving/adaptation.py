@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour import adaptive, feedback, identity, shown_list
+from indexer import identity
+from indexer.behaviour import adaptive, feedback, shown_list
 from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.shown_list import ShownList
 from reranker.signals import definition
