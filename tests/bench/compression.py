@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from compose.local.home import Home
+from indexer import identity
 from indexer import settings as server_settings
-from indexer.behaviour import copurchase, identity
+from indexer.behaviour import copurchase
 from indexer.catalogue.generation import Generation, resolve
 from reranker import settings
 from reranker.evaluation import judgements
