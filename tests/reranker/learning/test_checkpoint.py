@@ -88,7 +88,7 @@ def test_schedule_data_window_and_index_each_make_another_digest() -> None:
 
 def test_a_finished_run_leaves_its_curves_and_no_checkpoint(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path, "tensorboard")
-    equipment = workshop.equip(generation(), shop.material(), Schedule(), "v1")
+    equipment = workshop.equip("goods", generation(), shop.material(), Schedule(), "v1")
     assert equipment.checkpoints is not None
     equipment.checkpoints.save("member_0", {"lists": 3})
     assert list((tmp_path / "work" / "goods").glob("*/member_0.pt"))
