@@ -30,7 +30,7 @@ CLICK = {"action_name": "click", "application": "the index", "event_attributes":
 # What is asked so that a route has something to do; the rest of the body is generated.
 SOUND: dict[str, dict[str, Any]] = {
     "/{index}/_search": {"query": {"match": {"title": "lamp"}}},
-    "/{index}/_rules/_preview": {"query": "lamp"},
+    "/{index}/_rules/_preview": {"query": "lamp", "from": 0, "size": 10, "ext": {}},
     "/{index}/_rules/{rule_id}": RULE,
     **{f"/{{index}}/{one}": CLICK for one in ("_doc", "_doc/{id}", "_create/{id}")},
     "/rerank": {"query": "lamp", "candidates": [{"id": f"p{n}", "bm25": n} for n in range(9)]},
