@@ -5,7 +5,7 @@ sources together, else what the catalogue calls popular. Every degradation has a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from reranker.recommend.reason import POPULAR, Ground, Grounds
 from reranker.recommend.sources import NOTHING, PER_SOURCE, WINDOW, Ranked
 from reranker.recommend.wish import Wish
 from reranker.retrieval.fetch import Refused
-from reranker.retrieval.node import JSON, NDJSON
+from reranker.retrieval.node import JSON, NDJSON, LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
 from reranker.serving import explaining, knowledge, order, scoring, sentences, titles
 from reranker.serving.deadline import Deadline
@@ -74,8 +74,9 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
     """The list; raises fetch.Refused where Elasticsearch refuses the filter."""
     try:
         basis = _basis(process, wish)
-        proposals = _proposed(process, wish, basis, deadline)
-        return _ordered(process, wish, basis, proposals, deadline)
+        proposals, late = _proposed(process, wish, basis, deadline)
+        advice = _ordered(process, wish, basis, proposals, deadline)
+        return replace(advice, degraded=advice.degraded or late)
     except ValkeyUnavailable:
         return _by_catalogue(process, wish, deadline)
 
@@ -102,7 +103,10 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     return _Basis(past, start, values[1], loaded)
 
 
-def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> Proposals:
+def _proposed(
+    process: Process, wish: Wish, basis: _Basis, deadline: Deadline
+) -> tuple[Proposals, str | None]:
+    """What all sources propose, and why some of them could not."""
     index = wish.generation.index
     found = {
         "own": lambda: sources.own(basis.start, PER_SOURCE),
@@ -111,12 +115,16 @@ def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -
         ),
         "trending": lambda: sources.popular(basis.board, PER_SOURCE),
     }
-    near = _neighbours(process, wish, basis, deadline)
+    late = None
+    try:
+        near = _neighbours(process, wish, basis, deadline)
+    except LateAnswer:
+        near, late = dict.fromkeys(("collaborative", "content"), NOTHING), "deadline"
     lists = {name: near[name] if name in near else found[name]() for name in wish.sources}
     if wish.filter is not None:
         lists = _matching(process, wish, lists, deadline)
     known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
-    return merged(lists, window=WINDOW, without={*wish.seeds, *known})
+    return merged(lists, window=WINDOW, without={*wish.seeds, *known}), late
 
 
 def _neighbours(

@@ -1,9 +1,12 @@
 """Scores of one list by an artifact: prior plus residual, numpy in and out, thread safe.
 
 The session runs on one thread: a sidecar has many requests at once and one core each.
+
+What was the same in every list of the training says nothing to the network, and what it would make
+of another value is left to chance: such signals are shown to it as they were then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from indexer.errors import InvalidArtifact
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.baseline import PriorWeights, prior
+from reranker.signals import definition, drift
 from reranker.signals.build import ModelInput
 
 Array = NDArray[np.float32]
@@ -59,6 +63,7 @@ class Scorer:
         self._prior = PriorWeights.read(artifact.manifest.prior_weights)
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
         self._inputs = {i.name for i in self._session.get_inputs()}
+        self._held, self._held_at = _held(artifact.manifest.reference)
         self._outputs = {o.name for o in self._session.get_outputs()}
 
     def score(self, model_input: ModelInput) -> Scored:
@@ -92,11 +97,21 @@ class Scorer:
     def _feed(self, model_input: ModelInput) -> dict[str, NDArray[np.generic]]:
         n, h = len(model_input["signals"]), len(model_input["history_vectors"])
         feed: dict[str, NDArray[np.generic]] = {
-            name: _padded(model_input[name])[None] for name in LIST_INPUTS
+            name: _padded(model_input[name])[None] for name in LIST_INPUTS if name != "signals"
         }
+        feed["signals"] = model_input["signals"].astype(np.float32)[None]  # a copy
+        feed["signals"][..., self._held] = self._held_at
         feed["item_mask"] = np.ones((1, n), dtype=bool)
         feed["history_mask"] = np.full((1, max(h, 1)), h > 0)
         return {name: value for name, value in feed.items() if name in self._inputs}
+
+
+def _held(reference: Mapping[str, Any]) -> tuple[NDArray[np.intp], Array]:
+    """Columns of signals that never varied in training [k], and what they were [k]."""
+    found = drift.constants(reference)
+    columns = [definition.INDEX[name] for name in found if name in definition.INDEX]
+    values = [value for name, value in found.items() if name in definition.INDEX]
+    return np.array(columns, dtype=np.intp), np.array(values, dtype=np.float32)
 
 
 def _padded(array: Array) -> Array:

@@ -25,6 +25,7 @@ from reranker.signals.situation import HISTORY_MAX, Situation
 
 LABELS = 3
 HALF = 0.5
+VARIES_MIN, NEVER_VARIED = 1e-6, 1e6
 Found = Mapping[str, Candidates]  # query → candidates
 # What stands in a list without a search, and the past of its shopper with the list's seeds.
 Propose = Callable[[Case, Moment, ItemTable], tuple[Candidates, Past]]
@@ -304,9 +305,14 @@ def batches(
 
 
 def signal_moments(lists: ListSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and scale of each signal [signals], for the network's own standardisation."""
+    """Mean and scale of each signal [signals], for the network's own standardisation.
+
+    What never varied is scaled away: any other value would be far from all that was learned from.
+    """
     values = lists.signals.astype(np.float32)
-    return values.mean(axis=0), values.std(axis=0) + 1e-2
+    spread = values.std(axis=0)
+    scale = np.where(spread > VARIES_MIN, spread + 1e-2, NEVER_VARIED).astype(np.float32)
+    return values.mean(axis=0), scale
 
 
 def joined(first: ListSet, second: ListSet) -> ListSet:

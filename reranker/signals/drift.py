@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from reranker.signals import definition
 
 DECILES = np.linspace(0.1, 0.9, 9)
+CONSTANT_EDGES = 2  # of one value: just below it, and itself
 SHARE_MIN = 1e-3  # an empty bin counts as this share
 CHANCE_DEVIATIONS = 5.0  # chi-squared has a long tail, and there are many signals
 # The calendar moves these by itself, whatever the shop does.
@@ -51,6 +52,17 @@ def reference(signals: Values, lists: int) -> dict[str, Any]:
             "shares": [round(share, 6) for share in shares.tolist()],
         }
     return {"lists": lists, "signals": found}
+
+
+def constants(told: Mapping[str, Any]) -> dict[str, float]:
+    """Signals that had one value in every row of the reference, with it; half precision."""
+    return {
+        name: float(said["edges"][-1])
+        for name, said in told.get("signals", {}).items()
+        if len(said["edges"]) == CONSTANT_EDGES
+        and max(said["shares"]) == 1.0
+        and name not in CALENDAR
+    }
 
 
 def measure(told: Mapping[str, Any], signals: Values, lists: int) -> dict[str, Drift]:

@@ -11,7 +11,7 @@ from indexer.errors import InvalidArtifact
 from reranker.fusion import artifact, baseline
 from reranker.fusion.scorer import Scorer
 from reranker.retrieval.candidates import Candidates
-from reranker.signals import build, definition
+from reranker.signals import build, definition, drift
 from tests.reranker.fusion.artifacts import close, write
 from tests.reranker.signals.situations import purchase, situation
 
@@ -84,3 +84,23 @@ def test_the_priors_parts_add_up_to_it() -> None:
     weights = baseline.PriorWeights(keyword=2.0, cosine=3.0)
     parts = baseline.prior_parts(signals, weights)
     close(sum(parts.values()), baseline.prior(signals, weights))
+
+
+def test_what_never_varied_in_training_cannot_disturb_the_network(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(50, len(definition.SIGNALS)))
+    held = [definition.INDEX[name] for name in ("click_rate", "exposure", "mobile")]
+    rows[:, held] = [0.0, 2.0, 0.0]
+    told = drift.reference(rows, 5)
+    told["signals"]["season_sine"] = told["signals"]["mobile"]  # the calendar moves by itself
+    assert drift.constants(told) == {"click_rate": 0.0, "exposure": 2.0, "mobile": 0.0}
+    plain = Scorer(artifact.load(write(tmp_path)))
+    holds = Scorer(artifact.load(write(tmp_path, "v2", reference=told)))
+    made = model_input(plain, IDS)
+    signals = made["signals"].copy()
+    signals[:, held] = [-3.0, 7.0, 1.0]
+    moved = {**made, "signals": signals}
+    assert not np.allclose(plain.residual(moved), plain.residual(made), atol=1e-3)
+    signals_then = made["signals"].copy()
+    signals_then[:, held] = [0.0, 2.0, 0.0]
+    close(holds.residual(moved), plain.residual({**made, "signals": signals_then}))
+    assert signals[0, held].tolist() == [-3.0, 7.0, 1.0]  # the caller's list is as it was
