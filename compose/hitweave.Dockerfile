@@ -3,15 +3,15 @@
 # answers searches and embeds on a CPU; `--extra worker` adds transformers, `--extra train` training.
 FROM python:3.12-slim AS build
 RUN pip install --no-cache-dir "uv>=0.8"
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+ENV UV_CACHE_DIR=/uv-cache UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /app
 ARG EXTRAS=""
 COPY pyproject.toml uv.lock README.md LICENSE NOTICE ./
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-install-project ${EXTRAS}
+RUN --mount=type=cache,target=/uv-cache uv sync --frozen --no-dev --no-install-project ${EXTRAS}
 COPY indexer indexer
 COPY reranker reranker
 COPY compose compose
-RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-editable ${EXTRAS}
+RUN --mount=type=cache,target=/uv-cache uv sync --frozen --no-dev --no-editable ${EXTRAS}
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 hitweave && install --directory --owner hitweave /data

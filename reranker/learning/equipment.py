@@ -1,7 +1,7 @@
 """What a training run works on and with, beside its schedule; none of it changes what is learned.
 
-HOME/work/MODEL/DIGEST   where an interrupted run stands; gone when the run is finished
-HOME/runs/MODEL/VERSION  its curves
+In the stack's home the folder `work` holds, by model and digest, where an interrupted run stands,
+gone when the run is finished; `runs` holds, by model and version, its curves.
 """
 
 from collections.abc import Mapping

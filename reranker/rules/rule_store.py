@@ -22,7 +22,7 @@ from reranker.rules.rule import Rule, as_stored
 RULES_INDEX = "hitweave_rules"
 RULES_MAX = 1000
 INDICES_MAX = 10_000
-ATTEMPTS = 5
+ATTEMPTS = 20  # of several who write at once one gets through each time
 _KEPT = {"type": "object", "enabled": False}
 _PROPERTIES = {
     "index": {"type": "keyword"},

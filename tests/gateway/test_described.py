@@ -24,13 +24,14 @@ from tests.flows import commands
 EXAMPLES = {GenerationMode.POSITIVE: 12, GenerationMode.NEGATIVE: 6}
 FORMS = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
 LINES = "application/x-ndjson"
+PAGE = {"from": 0, "size": 10, "ext": {"hitweave": {"record": False}}}
 RULE = {"then": {"hide": ["p1"]}}
 CLICKED = {"object": {"object_id": "p1"}}
 CLICK = {"action_name": "click", "application": "the index", "event_attributes": CLICKED}
 # What is asked so that a route has something to do; the rest of the body is generated.
 SOUND: dict[str, dict[str, Any]] = {
     "/{index}/_search": {"query": {"match": {"title": "lamp"}}},
-    "/{index}/_rules/_preview": {"query": "lamp"},
+    "/{index}/_rules/_preview": {"query": "lamp", **PAGE},
     "/{index}/_rules/{rule_id}": RULE,
     **{f"/{{index}}/{one}": CLICK for one in ("_doc", "_doc/{id}", "_create/{id}")},
     "/rerank": {"query": "lamp", "candidates": [{"id": f"p{n}", "bm25": n} for n in range(9)]},
