@@ -1,4 +1,4 @@
-"""The diversity dial through the real sidecar: searches, their pages, and lists that clients rank."""
+"""The diversity dial through the real sidecar: searches, pages, and lists that clients rank."""
 
 import json
 import uuid
@@ -132,7 +132,9 @@ def test_search_and_rerank_agree_on_the_same_legs(stack: Stack, shop: str, dial:
     ranks = {name: rank for rank, name in enumerate(cosines, start=1)}
     given = [
         {
-            **{"id": hit["_id"], "bm25": hit["_score"], "bm25_rank": rank},
+            "id": hit["_id"],
+            "bm25": hit["_score"],
+            "bm25_rank": rank,
             **(
                 {"knn": cosines[hit["_id"]], "knn_rank": ranks[hit["_id"]]}
                 if hit["_id"] in ranks
