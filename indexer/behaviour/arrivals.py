@@ -17,7 +17,6 @@ from redis.lock import Lock
 
 from indexer import inbox
 from indexer.behaviour import pending
-from indexer.behaviour.event import event_of
 from indexer.behaviour.store import key
 from indexer.behaviour.ubi import Kind
 from indexer.errors import StackFailed
@@ -82,7 +81,7 @@ def hand_over(
         )
     with valkey.pipeline() as pipe:
         if ticket is None:
-            pending.note(pipe, index, map(event_of, documents.get("event", ())))
+            pending.note(pipe, index, pending.readable(documents.get("event", ())))
         pipe.sadd(INDICES, index)
         pipe.xadd(key(index, "arrived"), {"entry": orjson.dumps(entry)})
         pipe.set(key(index, "woken"), 1, nx=True, ex=WOKEN_SECONDS)
