@@ -4,7 +4,7 @@ So whoever ends at whatever moment, an entry is either still there or folded. Th
 a stream carries no events; it is a wake-up, and a lost one is sent again by any worker's watch.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +17,6 @@ from redis.lock import Lock
 
 from indexer import inbox
 from indexer.behaviour import pending
-from indexer.behaviour.event import BehaviourEvent, event_of
 from indexer.behaviour.store import key
 from indexer.behaviour.ubi import Kind
 from indexer.errors import StackFailed
@@ -64,13 +63,6 @@ class Arrival:
         return sum(len(documents) for documents in self.documents.values())
 
 
-def _readable(documents: Iterable[Mapping[str, Any]]) -> Iterator[BehaviourEvent]:
-    """The events of documents; one that means none is left to the fold, which sets it aside."""
-    for document in documents:
-        with suppress(KeyError, TypeError, ValueError, AttributeError):
-            yield event_of(document)
-
-
 def hand_over(
     valkey: redis.Redis, index: str, documents: Batch, ticket: Ticket | None = None
 ) -> None:
@@ -89,7 +81,7 @@ def hand_over(
         )
     with valkey.pipeline() as pipe:
         if ticket is None:
-            pending.note(pipe, index, _readable(documents.get("event", ())))
+            pending.note(pipe, index, pending.readable(documents.get("event", ())))
         pipe.sadd(INDICES, index)
         pipe.xadd(key(index, "arrived"), {"entry": orjson.dumps(entry)})
         pipe.set(key(index, "woken"), 1, nx=True, ex=WOKEN_SECONDS)

@@ -143,7 +143,7 @@ def fold(
     def note(pipe: Pipeline, applied: store.Applied) -> None:
         arrivals.remove(pipe, index, together)
         if together[0].ticket is None:
-            pending.settle(pipe, index, map(event_of, events))
+            pending.settle(pipe, index, pending.readable(events))
         _finish(pipe, together[0].ticket, outcome(applied))
 
     result = outcome(store.apply(valkey, index, folded, folding=folding, also=note))

@@ -7,12 +7,14 @@ until it is found to be known.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 import msgpack
 from redis.client import Pipeline
 
 from indexer.behaviour import shopper_profile
-from indexer.behaviour.event import BehaviourEvent
+from indexer.behaviour.event import BehaviourEvent, event_of
 from indexer.behaviour.shopper_profile import ShopperEvent
 
 TTL_SECONDS = 60  # after which a deed that nobody folds is only in the stream
@@ -33,6 +35,15 @@ return 1
 def key(shopper: str) -> str:
     """Key of a pseudonym's deeds on their way, as a suffix of `hw:{index}:`."""
     return f"due:{shopper}"
+
+
+def readable(documents: Iterable[Mapping[str, Any]]) -> list[BehaviourEvent]:
+    """The events of documents; one that cannot be read is the folding's to set aside."""
+    found = []
+    for document in documents:
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            found.append(event_of(document))
+    return found
 
 
 def note(pipe: Pipeline, index: str, events: Iterable[BehaviourEvent]) -> None:
