@@ -166,7 +166,12 @@ def assembled(
 ) -> Lists | None:
     """The lists of a plan, in one replay of the events."""
     training = Assembly(
-        keep=schedule.keep, windows=schedule.windows, seed=schedule.seed, served=True
+        keep=schedule.keep,
+        windows=schedule.windows,
+        seed=schedule.seed,
+        served=True,
+        cold_start=schedule.cold_start,
+        label_doubt=schedule.label_doubt,
     )
     serving = Assembly(keep=None, windows=(max(schedule.windows),), keyword_jitter=0.0)
     jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
@@ -236,7 +241,9 @@ def vectors_for(world: World, last: NDArray[np.float32], schedule: Schedule) -> 
     goods = world.goods
     taste_of = [table.lookup(goods.hashes, goods.vectors) for table in world.tables]
     queries = np.stack(list(world.query_vectors.values()))
-    return vectors_of(goods.vectors, np.stack([*taste_of, last]), queries, schedule.text_width)
+    projections = np.stack([table.projection for table in world.tables])
+    taste_and_last = np.stack([*taste_of, last])
+    return vectors_of(goods.vectors, taste_and_last, queries, schedule.text_width, projections)
 
 
 def _fitted(
