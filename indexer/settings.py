@@ -56,6 +56,11 @@ class Settings(BaseSettings):
         le=32,
         description="Shoppers who must have searched for a text with success before it is kept.",
     )
+    adaptive_events_max: int = Field(
+        200,
+        ge=0,
+        description="Deeds of one person in a day that teach the adaptive layer; 0: nobody's do.",
+    )
     visibility_timeout_seconds: int = Field(
         30, ge=5, description="After this long without an end, a task goes to another worker."
     )
@@ -64,6 +69,12 @@ class Settings(BaseSettings):
     )
     index_retry_seconds_max: float = Field(
         60.0, gt=0, description="How long a bulk write backs off on 429 and 503."
+    )
+    retrain_hours: float | None = Field(
+        None, gt=0, description="How often promoted models are trained anew; unset: never."
+    )
+    retrain_schedule: Literal["full", "quick"] = Field(
+        "full", description="The schedule that they are trained with."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where encoders run and models are trained."

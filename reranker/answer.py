@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour import event
+from indexer.behaviour import event, shown_list
 from indexer.catalogue.diversity import Diversity
 from indexer.catalogue.generation import Generation
 from indexer.errors import EncoderUnavailable, InvalidVector, ValkeyUnavailable
@@ -30,6 +30,7 @@ from reranker.retrieval.query_vector import recipe_digest
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.matching import NO_RULES, RuleSet
 from reranker.serving import (
+    adaptation,
     knowledge,
     metrics,
     paging,
@@ -114,8 +115,9 @@ def rank(process: Process, call: Call) -> Ranking:
     """Both legs, what is known of shopper and items, signals, scores, order."""
     request, generation = call.request, call.generation
     personal = request.options.mode == "fused"
+    layer = _layer(process, generation) if personal else None
     reading, no_memory = _ask_memory(
-        process, generation.index, call.shopper, request.text, personal=personal
+        process, generation.index, call.shopper, request.text, layer, personal=personal
     )
     vector, no_vector = _encode(process, generation, request.text)
     asking = _start_search(process, call, vector)
@@ -133,6 +135,7 @@ def rank(process: Process, call: Call) -> Ranking:
         dims=generation.recipe.dims,
         context=request.options.context,
         model=request.options.model,
+        layer=layer,
     )
     fused, exposed = scored.of_call(process, call, asked, retrieved.groups)
     if request.options.record and request.options.model is None:
@@ -198,7 +201,10 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         return _rerank_unknown(given)
     effects = ruling.effects_on(given.rules, given.text, given.context, process.clock())
     text = effects.text or given.text
-    reading, no_memory = _ask_memory(process, generation.index, given.shopper, text, personal=True)
+    layer = _layer(process, generation)
+    reading, no_memory = _ask_memory(
+        process, generation.index, given.shopper, text, layer, personal=True
+    )
     vector, no_vector = _encode(process, generation, text)
     source = Source(process.nodes, generation, given.headers, deadline.left(SEARCH_SHARE))
     ruled = ruling.narrowed_list(effects, given.candidates, source)
@@ -213,6 +219,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         who=who,
         dims=generation.recipe.dims,
         context=given.context,
+        layer=layer,
     )
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     looked_at = min(len(ruled.candidates), given.window)
@@ -241,13 +248,27 @@ def _rerank_unknown(given: GivenList) -> Reranked:
     return Reranked(candidates, ordered, with_variety(fused, varied), None, varied=varied)
 
 
+def _layer(process: Process, generation: Generation) -> str | None:
+    """Key of the adaptive layer over what serves this index; None where layers are off."""
+    if not process.settings.adaptive:
+        return None
+    loaded = process.models.serving(generation.index, recipe_digest(generation.recipe))
+    return adaptation.key(None if loaded is None else loaded.version)
+
+
 def _ask_memory(
-    process: Process, index: str, shopper: str | None, text: str, *, personal: bool
+    process: Process,
+    index: str,
+    shopper: str | None,
+    text: str,
+    layer: str | None,
+    *,
+    personal: bool,
 ) -> tuple[Reading | None, str | None]:
     try:
         if not personal:
             return knowledge.ask(process.memory, index, None, None), None
-        return knowledge.ask(process.memory, index, shopper, text), None
+        return knowledge.ask(process.memory, index, shopper, text, layer), None
     except ValkeyUnavailable:
         return None, "valkey_unavailable"
 
@@ -358,4 +379,10 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         experiment=exposure.logged(own.get("experiment"), call.deadline.took_ms(), own["degraded"]),
     )
     served = made.served(ids, process.settings.record_signals) if made else None
+    if made and (left := made.left_behind(ids, process.clock())):
+        process.memory.put(
+            f"hw:{call.generation.index}:{shown_list.key(call.query_id)}",
+            left,
+            ttl_seconds=process.settings.adaptive_list_seconds,
+        )
     process.recorder.record(call.generation.index, Search(document, served))

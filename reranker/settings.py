@@ -3,7 +3,8 @@
 Every bound on work has its unit in its name; `problems()` checks the bounds against each other.
 """
 
-from functools import lru_cache
+import ipaddress
+from functools import cached_property, lru_cache
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,6 +68,16 @@ class Settings(BaseSettings):
     did_you_mean_hits_max: int = Field(
         2, ge=0, description="A search whose words match at most so many is asked what it meant."
     )
+    adaptive: bool = Field(
+        True, description="Add the adaptive layer to scores, and leave lists for it to learn from."
+    )
+    adaptive_list_seconds: int = Field(
+        1800, ge=1, description="How long after a search its feedback teaches the adaptive layer."
+    )
+    trusted_addresses: str = Field(
+        "",
+        description="Addresses or networks, with commas, trusted like loopback to send events.",
+    )
     rules_token: SecretStr | None = Field(
         None,
         description="Who sends it may edit rules and experiments; without one only the machine.",
@@ -78,6 +89,12 @@ class Settings(BaseSettings):
     experiments_poll_seconds: float = Field(
         1.0, gt=0, description="How often the running experiments are looked at."
     )
+
+    @cached_property
+    def trusted_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """What `trusted_addresses` names; raises ValueError for what is no address."""
+        named = (name.strip() for name in self.trusted_addresses.split(","))
+        return tuple(ipaddress.ip_network(name, strict=False) for name in named if name)
 
     def problems(self) -> list[str]:
         """Relations that do not hold, each as a sentence that says what to change."""
@@ -92,6 +109,10 @@ class Settings(BaseSettings):
                 f"HITWEAVE_PAGE_DEPTH ({self.page_depth}) must not be above 10000, "
                 "Elasticsearch's own result window"
             )
+        try:
+            _ = self.trusted_networks
+        except ValueError as error:
+            found.append(f"HITWEAVE_TRUSTED_ADDRESSES names what is no address or network: {error}")
         return found
 
 

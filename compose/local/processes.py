@@ -13,6 +13,7 @@ QUEUES = ("embed", "index", "behaviour")
 WORKER_OF = {queue: f"worker-{queue}" for queue in QUEUES}
 WORKERS = tuple(WORKER_OF.values())
 SIDECAR = "sidecar"
+LEARN_QUEUE, LEARNER = "learn", "worker-learn"
 WORKER_ADVICE = "read the log above; `hitweave doctor` checks settings, servers and models"
 
 
@@ -31,6 +32,15 @@ def worker_command(queues: str, name: str, concurrency: int) -> tuple[str, ...]:
             "1",
         ),
         *("--without-gossip", "--without-mingle", "--loglevel", "info"),
+    )
+
+
+def learner_command(name: str, folder: str) -> tuple[str, ...]:
+    """Celery with its beat, which trains models anew; `folder` keeps when it last did."""
+    return (
+        *(sys.executable, "-m", "celery", "-A", "reranker.worker:app", "worker", "--beat"),
+        *("--schedule", f"{folder}/beat-schedule", "-Q", LEARN_QUEUE, "-n", name),
+        *("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "info"),
     )
 
 
@@ -65,6 +75,25 @@ def worker(queue: str, home: Home, concurrency: int, after: tuple[str, ...]) -> 
         stop_seconds=30,
         advice=WORKER_ADVICE,
         note=f"Celery, queue {queue}",
+    )
+
+
+def learner(home: Home, after: tuple[str, ...]) -> Part:
+    """The worker that trains models anew; ready when it answers a ping."""
+    name = f"{LEARN_QUEUE}@{home.id()}"
+    broker = Settings(valkey_url=_addresses(home).valkey_url).celery_broker_url
+    return Part(
+        name=LEARNER,
+        command=learner_command(name, str(home.folder)),
+        environment=environment(home),
+        inherits=True,
+        folder=home.folder,
+        log=home.logs / f"{LEARNER}.log",
+        readiness=Readiness(kind="celery", url=broker, worker=name),
+        after=after,
+        stop_seconds=30,
+        advice=WORKER_ADVICE,
+        note="Celery with beat, queue learn",
     )
 
 

@@ -18,6 +18,7 @@ from compose.local.home import Addresses, Home, write_json
 from compose.local.part import Part, Plan
 from compose.local.readiness import is_ready
 from compose.local.running import processes_of
+from indexer import settings
 from indexer.errors import AskedWrongly, StackFailed
 
 WORKERS = processes.WORKERS
@@ -106,6 +107,8 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
         for queue in processes.QUEUES
         if wish.starts(processes.WORKER_OF[queue])
     ]
+    if settings.load().retrain_hours is not None and wish.starts(processes.WORKER_OF["behaviour"]):
+        parts.append(processes.learner(home, broker))
     if wish.starts(processes.SIDECAR):
         parts.append(processes.sidecar(home, wish.sidecar_port, started))
     made = Plan(stack_id=str(home.id()), parts=tuple(parts))

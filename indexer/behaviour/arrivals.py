@@ -16,6 +16,7 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 
 from indexer import inbox
+from indexer.behaviour import pending
 from indexer.behaviour.store import key
 from indexer.behaviour.ubi import Kind
 from indexer.errors import StackFailed
@@ -79,6 +80,8 @@ def hand_over(
             "what holds them up, and send this again later"
         )
     with valkey.pipeline() as pipe:
+        if ticket is None:
+            pending.note(pipe, index, pending.readable(documents.get("event", ())))
         pipe.sadd(INDICES, index)
         pipe.xadd(key(index, "arrived"), {"entry": orjson.dumps(entry)})
         pipe.set(key(index, "woken"), 1, nx=True, ex=WOKEN_SECONDS)

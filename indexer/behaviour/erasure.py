@@ -15,7 +15,7 @@ import redis
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import streaming_bulk
 
-from indexer.behaviour import arrivals, journal_index, state, store
+from indexer.behaviour import arrivals, feedback, journal_index, pending, state, store
 from indexer.behaviour.event import client_pseudonym, pseudonym
 from indexer.behaviour.journal_index import INDICES
 from indexer.errors import WriteFailed
@@ -125,6 +125,8 @@ def _forget(valkey: redis.Redis, index: str, person: Person, baskets: set[str]) 
     pages: Iterator[bytes] = valkey.scan_iter(store.key(index, "page:*"), count=10_000)
     kinds: dict[str, Sequence[str | bytes]] = {
         "shopper": [store.key(index, state.shopper_key(name)) for name in shoppers],
+        "due": [store.key(index, pending.key(name)) for name in shoppers],
+        "taught": [store.key(index, feedback.taught_key(name)) for name in shoppers],
         "basket": [store.key(index, state.basket_key(name)) for name in baskets],
         "page": [name for name in pages if name.split(b":")[3].decode() in shoppers],
     }

@@ -2,7 +2,7 @@
 
 Ids of people, clients, sessions and orders are pseudonyms from here on; the prefix tells the kind,
 so that equal ids of different kinds never meet: none = user, `c-` = client, `s-` = session,
-`o-` = order.
+`o-` = order, `a-` = network address.
 """
 
 import hashlib
@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 PSEUDONYM_DIGITS = 24
+# Who handed an event in: one of our own, anybody, or a program that says it is none of a shopper.
+Sender = Literal["trusted", "client", "robot"]
 BASKET_ACTIONS = frozenset({"purchase", "add_to_cart", "remove_from_cart"})
 
 
@@ -26,7 +28,9 @@ class BehaviourEvent:
     they are kept in the journal and change nothing else. `user` is a pseudonym, None for anonymous
     clients without any id. `basket` groups items taken together (order, else session).
     `query_key` is the normalised text of the search it came from, None outside a search.
-    `position` counts from 1.
+    `client` is the pseudonym of the client that a known user was on. `position` counts from 1.
+    `sender` and `address` (a pseudonym, None for trusted senders) say where a live event came from;
+    the journal does not keep them.
     """
 
     event_id: str
@@ -34,11 +38,14 @@ class BehaviourEvent:
     item_id: str
     timestamp: float
     user: str | None = None
+    client: str | None = None
     session: str | None = None
     basket: str | None = None
     query_key: str | None = None
     query_id: str | None = None
     position: int | None = None
+    sender: Sender = "trusted"
+    address: str | None = None
 
 
 @lru_cache(maxsize=100_000)
@@ -61,6 +68,11 @@ def session_pseudonym(key: str, session_id: str) -> str:
 def order_pseudonym(key: str, order_id: str) -> str:
     """A stable stand-in for an order id."""
     return "o-" + pseudonym(key, "order " + order_id)
+
+
+def address_pseudonym(key: str, address: str) -> str:
+    """A stable stand-in for a network address."""
+    return "a-" + pseudonym(key, "address " + address)
 
 
 def shopper(key: str, user_id: str | None, client_id: str | None = None) -> str | None:
@@ -87,6 +99,7 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
     attributes = document.get("event_attributes") or {}
     user_query = document.get("user_query")
     session = document.get("session_id")
+    origin = document.get("hitweave") or {}
     action = document["action_name"].casefold().replace("-", "_")
     return BehaviourEvent(
         event_id=document["event_id"],
@@ -94,9 +107,12 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
         item_id=(attributes.get("object") or {}).get("object_id", ""),
         timestamp=datetime.fromisoformat(document["timestamp"]).timestamp(),
         user=document.get("user_id") or document.get("client_id"),
+        client=document.get("client_id") if document.get("user_id") else None,
         session=session,
         basket=attributes.get("order_id") or (session if action in BASKET_ACTIONS else None),
         query_key=(query_key(user_query) or None) if user_query else None,
         query_id=document.get("query_id"),
         position=(attributes.get("position") or {}).get("ordinal"),
+        sender=origin.get("sender", "trusted"),
+        address=origin.get("address"),
     )

@@ -15,7 +15,7 @@ from elasticsearch import ApiError, Elasticsearch
 from redis.client import Pipeline
 
 from indexer import telemetry
-from indexer.behaviour import arrivals, journal, journal_index, state, store
+from indexer.behaviour import arrivals, journal, journal_index, pending, state, store
 from indexer.behaviour.arrivals import Arrival, Document, Ticket
 from indexer.behaviour.event import event_of
 from indexer.behaviour.journal import Written
@@ -142,6 +142,8 @@ def fold(
 
     def note(pipe: Pipeline, applied: store.Applied) -> None:
         arrivals.remove(pipe, index, together)
+        if together[0].ticket is None:
+            pending.settle(pipe, index, pending.readable(events))
         _finish(pipe, together[0].ticket, outcome(applied))
 
     result = outcome(store.apply(valkey, index, folded, folding=folding, also=note))

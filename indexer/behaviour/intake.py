@@ -5,13 +5,14 @@ Pure but for the applications it is given. One bad line is rejected alone; the o
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
 
 from indexer.behaviour import ubi
 from indexer.behaviour.applications import Applications
+from indexer.behaviour.event import Sender
 from indexer.behaviour.ubi import Kind
 from indexer.errors import InvalidEvent
 
@@ -27,6 +28,17 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Who hands lines in; the address as a pseudonym, None for trusted senders."""
+
+    sender: Sender = "trusted"
+    address: str | None = None
+
+
+TRUSTED = Origin()
+
+
+@dataclass(frozen=True)
 class Terms:
     """What reading an event depends on besides the event."""
 
@@ -34,6 +46,7 @@ class Terms:
     pseudonym_key: str
     now: float
     live: bool
+    origin: Origin = TRUSTED
     index: str | None = None  # given by the caller: then no application is looked at
 
 
@@ -83,6 +96,9 @@ def take_one(line: bytes | Any, terms: Terms) -> tuple[Kind, str, Document]:
     raw = _decoded(line) if isinstance(line, bytes) else line
     kind, document = ubi.read(raw, key=terms.pseudonym_key, now=terms.now, live=terms.live)
     index = terms.index or terms.applications.index_of(ubi.application_of(raw))
+    if kind == "event" and terms.origin != TRUSTED:
+        # Travels with the event to the workers; the journal writes its own part over it.
+        document["hitweave"] = asdict(terms.origin)
     return kind, index, document
 
 

@@ -21,6 +21,8 @@ KIND_OF_ACTION = {
     "add_to_cart": CART,
     "purchase": PURCHASE,
 }
+# What takes a purchase back; it leaves the times of the last and the first event.
+RETURNS = frozenset({"return", "refund"})
 HALF_LIVES_DAYS = (1.0, 7.0, 30.0, 120.0)
 DAY_SECONDS = 86_400.0
 BUYER_BITS = 1024
@@ -54,12 +56,16 @@ class Popularity:
 
 @dataclass(frozen=True)
 class ItemEvents:
-    """Events as columns: `row` says which record each belongs to; times in seconds."""
+    """Events as columns: `row` says which record each belongs to; times in seconds.
+
+    `sign` is -1 for what takes one of its kind back.
+    """
 
     row: NDArray[np.intp]
     kind: NDArray[np.intp]
     time: NDArray[np.float64]
     buyer: NDArray[np.int64]  # digest of the buyer >= 0, -1 where unknown or not a purchase
+    sign: NDArray[np.float32]
 
 
 def _empty() -> bytes:
@@ -91,12 +97,13 @@ def fold(blobs: Sequence[bytes | None], events: ItemEvents) -> list[bytes]:
     reference = records["reference"].copy()
     np.maximum.at(reference, events.row, events.time)
     records["decayed"] *= _decay(reference - records["reference"])[:, None, :]
-    weight = _decay(reference[events.row] - events.time)
+    weight = _decay(reference[events.row] - events.time) * events.sign[:, None]
     np.add.at(records["decayed"], (events.row, events.kind), weight.astype(np.float32))
     records["reference"] = reference
-    np.add.at(records["total"], (events.row, events.kind), np.float32(1))
-    np.minimum.at(records["first"], events.row, events.time)
-    np.maximum.at(records["last"], (events.row, events.kind), events.time)
+    np.add.at(records["total"], (events.row, events.kind), events.sign)
+    done = events.sign > 0
+    np.minimum.at(records["first"], events.row[done], events.time[done])
+    np.maximum.at(records["last"], (events.row[done], events.kind[done]), events.time[done])
     known = events.buyer >= 0
     bit = events.buyer[known] % BUYER_BITS
     np.bitwise_or.at(
@@ -106,7 +113,10 @@ def fold(blobs: Sequence[bytes | None], events: ItemEvents) -> list[bytes]:
 
 
 def unpack_many(blobs: Sequence[bytes | None], now: float) -> Popularity:
-    """Counts of the items of `blobs` as of `now` (seconds); the future counts as now."""
+    """Counts of the items of `blobs` as of `now` (seconds); the future counts as now.
+
+    More returned than bought counts as nothing bought.
+    """
     records = read(blobs)
     present = np.isfinite(records["reference"])
     age = np.where(present, now - records["reference"], 0.0)
@@ -114,10 +124,11 @@ def unpack_many(blobs: Sequence[bytes | None], now: float) -> Popularity:
         first = np.where(present, np.maximum(now - records["first"], 0.0), np.nan)
         last = np.maximum(now - records["last"], 0.0)
     last[~np.isfinite(last)] = np.nan
+    decayed = records["decayed"] * _decay(age)[:, None, :]
     return Popularity(
         present=present,
-        decayed=(records["decayed"] * _decay(age)[:, None, :]).astype(np.float32),
-        total=records["total"],
+        decayed=np.maximum(decayed, 0.0).astype(np.float32),
+        total=np.maximum(records["total"], 0.0),
         buyers=_distinct(records["buyers"]),
         first_age_days=(first / DAY_SECONDS).astype(np.float32),
         last_age_days=(last / DAY_SECONDS).astype(np.float32),

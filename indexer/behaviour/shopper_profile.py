@@ -12,13 +12,21 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour.popularity import CART, DAY_SECONDS, KIND_OF_ACTION, KINDS, PURCHASE, VIEW
+from indexer.behaviour.popularity import (
+    CART,
+    DAY_SECONDS,
+    KIND_OF_ACTION,
+    KINDS,
+    PURCHASE,
+    RETURNS,
+    VIEW,
+)
 from indexer.identity import hash64
 
 ITEMS_MAX = 1000
 VERSION = 1
 REMOVED, DISMISSED = "remove_from_cart", "dismiss"
-TAKEN_BACK = -1  # stands for the kind of those two
+TAKEN_BACK = -1  # stands for the kind of those two, and of a return
 
 HEADER = np.dtype(
     [
@@ -76,7 +84,7 @@ class ShopperProfile:
 
 def handles(action: str) -> bool:
     """Whether an action changes a profile; impressions do not, they are not the shopper's deed."""
-    return action in (REMOVED, DISMISSED) or KIND_OF_ACTION.get(action, 0) >= VIEW
+    return action in (REMOVED, DISMISSED, *RETURNS) or KIND_OF_ACTION.get(action, 0) >= VIEW
 
 
 def empty() -> ShopperProfile:
@@ -122,7 +130,37 @@ def fold(blob: bytes | None, events: Sequence[ShopperEvent]) -> bytes:
     _count(records, row[done], kind[done], time[done])
     removed = np.array([e.action == REMOVED for e in events])
     np.subtract.at(records["count"], (row[removed], CART), 1.0)
-    np.add.at(records["dismissed"], row[~done & ~removed], 1.0)
+    returned = np.array([e.action in RETURNS for e in events])
+    np.subtract.at(records["count"], (row[returned], PURCHASE), 1.0)
+    np.add.at(records["dismissed"], row[~done & ~removed & ~returned], 1.0)
+    return encode(_latest(header, records, list(rows)))
+
+
+def merged(into: bytes | None, other: bytes) -> bytes:
+    """The value of one person who was known as two: counts add up, times take their extremes."""
+    profiles = [decode(into), decode(other)]
+    header = profiles[0].header.copy()
+    header["first"] = min(profile.header["first"] for profile in profiles)
+    header["last"] = max(profile.header["last"] for profile in profiles)
+    header["events"] = sum(profile.header["events"] for profile in profiles)
+    first = profiles[0].ids(len(profiles[0]))
+    rows = {item_id: row for row, item_id in enumerate(first)}
+    for item_id in profiles[1].ids(len(profiles[1])):
+        rows.setdefault(item_id, len(rows))
+    records = _grown(profiles[0].records, list(rows)[len(first) :])
+    added = profiles[1].records
+    row = np.array([rows[item_id] for item_id in profiles[1].ids(len(added))], dtype=np.intp)
+    own = records[row]  # a copy: each item is there once
+    later = (added["last"] > own["last"]) | (
+        (added["last"] == own["last"]) & (added["last_kind"] > own["last_kind"])
+    )
+    own["count"] += added["count"]
+    own["dismissed"] += added["dismissed"]
+    own["first_purchase"] = np.minimum(own["first_purchase"], added["first_purchase"])
+    own["last_purchase"] = np.maximum(own["last_purchase"], added["last_purchase"])
+    own["last_kind"] = np.where(later, added["last_kind"], own["last_kind"])
+    own["last"] = np.maximum(own["last"], added["last"])
+    records[row] = own
     return encode(_latest(header, records, list(rows)))
 
 

@@ -19,7 +19,7 @@ from indexer.behaviour import (
     watermark,
 )
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, VIEW
+from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, RETURNS, VIEW
 from indexer.identity import hash64
 
 WATERMARK = "watermark"
@@ -68,10 +68,12 @@ def keys_for(events: Sequence[BehaviourEvent], baskets: Values | None = None) ->
     """
     keys = [WATERMARK, *basket_keys(events)]
     for event in events:
-        if event.action in KIND_OF_ACTION:
+        if _counts(event):
             keys += [popularity_key(event.item_id), trending.BOARD]
         if event.user is not None and shopper_profile.handles(event.action):
             keys.append(shopper_key(event.user))
+            if event.client is not None:
+                keys.append(shopper_key(event.client))
         if event.query_key and event.action in KIND_OF_ACTION:
             keys.append(query_stats_key(event.query_key))
         if _fills_basket(event):
@@ -102,7 +104,7 @@ def fold(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
 def _fold_popularity(
     values: Values, events: Sequence[BehaviourEvent], latest: float
 ) -> dict[str, bytes]:
-    events = [e for e in events if e.action in KIND_OF_ACTION]
+    events = [e for e in events if _counts(e)]
     if not events:
         return {}
     rows: dict[str, int] = {}
@@ -110,14 +112,19 @@ def _fold_popularity(
         rows.setdefault(popularity_key(event.item_id), len(rows))
     columns = popularity.ItemEvents(
         row=np.array([rows[popularity_key(e.item_id)] for e in events], dtype=np.intp),
-        kind=np.array([KIND_OF_ACTION[e.action] for e in events], dtype=np.intp),
+        kind=np.array([KIND_OF_ACTION.get(e.action, PURCHASE) for e in events], dtype=np.intp),
         time=np.minimum(np.array([e.timestamp for e in events]), latest),
         buyer=np.array([_buyer(e) for e in events], dtype=np.int64),
+        sign=np.array([-1.0 if e.action in RETURNS else 1.0 for e in events], dtype=np.float32),
     )
     new = popularity.fold([values.get(key) for key in rows], columns)
     found = dict(zip(rows, new, strict=True))
     board = {key.removeprefix("pop:"): record for key, record in found.items()}
     return {**found, trending.BOARD: trending.fold(values.get(trending.BOARD), board)}
+
+
+def _counts(event: BehaviourEvent) -> bool:
+    return event.action in KIND_OF_ACTION or event.action in RETURNS
 
 
 def _buyer(event: BehaviourEvent) -> int:
@@ -126,12 +133,45 @@ def _buyer(event: BehaviourEvent) -> int:
 
 
 def _fold_shoppers(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
-    by_user: dict[str, list[shopper_profile.ShopperEvent]] = defaultdict(list)
+    """Deeds go to who did them; a known user takes over what the client did before unnamed."""
+    found = _Shoppers(values)
     for event in events:
         if event.user is not None and shopper_profile.handles(event.action):
+            if event.client is not None:
+                found.take_over(shopper_key(event.client), shopper_key(event.user))
             deed = shopper_profile.ShopperEvent(event.item_id, event.action, event.timestamp)
-            by_user[shopper_key(event.user)].append(deed)
-    return {key: shopper_profile.fold(values.get(key), deeds) for key, deeds in by_user.items()}
+            found.add(shopper_key(event.user), deed)
+    return found.changed()
+
+
+class _Shoppers:
+    """Profiles that change, each folded as late as possible."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._new: dict[str, bytes] = {}
+        self._deeds: dict[str, list[shopper_profile.ShopperEvent]] = defaultdict(list)
+
+    def add(self, key: str, deed: shopper_profile.ShopperEvent) -> None:
+        self._deeds[key].append(deed)
+
+    def take_over(self, client: str, user: str) -> None:
+        before = self._folded(client)
+        if before is None or not len(shopper_profile.decode(before)):
+            return
+        self._new[user] = shopper_profile.merged(self._folded(user), before)
+        self._new[client] = shopper_profile.encode(shopper_profile.empty())
+
+    def changed(self) -> dict[str, bytes]:
+        for key in list(self._deeds):
+            self._folded(key)
+        return self._new
+
+    def _folded(self, key: str) -> bytes | None:
+        blob = self._new.get(key, self._values.get(key))
+        if deeds := self._deeds.pop(key, None):
+            blob = self._new[key] = shopper_profile.fold(blob, deeds)
+        return blob
 
 
 def _fold_queries(

@@ -17,7 +17,7 @@ from redis.client import Pipeline
 from redis.exceptions import LockError, WatchError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from indexer.behaviour import state
+from indexer.behaviour import feedback, state
 from indexer.behaviour.event import BehaviourEvent
 
 # A bucket is the digest's last decimal digits: 100,000 small integer sets, packed by Valkey as long
@@ -36,6 +36,14 @@ LOCK_SECONDS = 5.0
 LOCK_WAIT_SECONDS = 6.0
 LOCK_POLL_SECONDS = 0.005
 RETRY_SECONDS_MAX = 15.0
+
+
+# Values that are only needed for a while, by what their key begins with.
+TTL_SECONDS = {
+    "basket:": state.BASKET_TTL_SECONDS,
+    feedback.TAUGHT: feedback.TAUGHT_TTL_SECONDS,
+    feedback.LAYER: feedback.LAYER_TTL_SECONDS,
+}
 
 
 class Applied(NamedTuple):
@@ -167,11 +175,11 @@ def _values(valkey: redis.Redis, index: str, suffixes: Sequence[str]) -> dict[st
 
 
 def _write(pipe: Pipeline, index: str, changed: Mapping[str, bytes], folded: Sequence[int]) -> None:
-    lasting = {key(index, k): v for k, v in changed.items() if not k.startswith("basket:")}
+    passing = {k: ttl for k in changed for start, ttl in TTL_SECONDS.items() if k.startswith(start)}
+    lasting = {key(index, k): v for k, v in changed.items() if k not in passing}
     if lasting:
         pipe.mset(lasting)
-    for suffix, value in changed.items():
-        if suffix.startswith("basket:"):
-            pipe.set(key(index, suffix), value, ex=state.BASKET_TTL_SECONDS)
+    for suffix, ttl_seconds in passing.items():
+        pipe.set(key(index, suffix), changed[suffix], ex=ttl_seconds)
     if folded:
         pipe.eval(_SEE, 1, key(index, "seen:"), *folded)

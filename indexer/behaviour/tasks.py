@@ -15,7 +15,7 @@ from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, settings, telemetry
-from indexer.behaviour import arrivals, fold, phrases
+from indexer.behaviour import arrivals, feedback, fold, phrases
 from indexer.behaviour.arrivals import FOLD, QUEUE, Document
 from indexer.errors import ElasticsearchUnavailable, HitweaveError
 
@@ -55,7 +55,9 @@ def fold_events(index: str) -> None:
         index,
         documents_max=known.events_chunk,
         seconds_max=seconds_max,
-        folding=phrases.Folding(known.suggest_shoppers_min),
+        folding=feedback.Folding(
+            phrases.Folding(known.suggest_shoppers_min), known.adaptive_events_max
+        ),
     )
     if more:
         arrivals.wake(index)

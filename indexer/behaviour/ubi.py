@@ -27,7 +27,10 @@ ATTRIBUTE_DEPTH_MAX = 12
 FIELD_NAME_MAX = 256
 LINE_BYTES_KEPT = 10_000
 ITEM_ACTIONS = frozenset(
-    {"impression", "click", "watch", "add_to_cart", "purchase", "remove_from_cart", "dismiss"}
+    {
+        *("impression", "click", "watch", "add_to_cart", "purchase"),
+        *("remove_from_cart", "dismiss", "return", "refund"),
+    }
 )
 # Where the sidecar puts its own part of a search it recorded; nothing that is read here has one.
 SERVED = "served"

@@ -8,6 +8,7 @@
                                                the next training compares itself with
                                lambdamart.txt, linear.json   optional: baselines fitted to the lists
                                                of the served network, read by measurements only
+                               weights.npz   optional: what the next training may begin from
 
 Fails closed: a missing, altered or foreign part raises InvalidArtifact before anything is served.
 """
@@ -32,7 +33,8 @@ MODEL, MANIFEST, TABLE = "model.onnx", "manifest.json", "item_table.npz"
 MEASURED_MODEL, MEASURED_TABLE = "measured.onnx", "measured_table.npz"
 PARTS = (MODEL, TABLE, MEASURED_MODEL, MEASURED_TABLE)
 LAMBDAMART, LINEAR = "lambdamart.txt", "linear.json"
-OPTIONAL = (LAMBDAMART, LINEAR)
+WEIGHTS = "weights.npz"
+OPTIONAL = (LAMBDAMART, LINEAR, WEIGHTS)
 
 
 class Manifest(BaseModel):

@@ -21,13 +21,14 @@ from reranker.fusion.artifact import Artifact, Manifest
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
-from reranker.learning import dataset, export, material, measure, moments, run
+from reranker.learning import dataset, export, material, measure, moments, run, warm_start
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.equipment import Workshop
 from reranker.learning.network import HEADS
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress
 from reranker.learning.schedule import Schedule
+from reranker.learning.warm_start import Parent
 from reranker.signals import definition, drift
 
 TOKENS = ["query", "item", "shopper", *definition.FAMILIES]
@@ -47,6 +48,7 @@ class Contest:
     read: material.Material
     plan: Plan
     world: World
+    parent: Parent | None = None  # whose weights the challenger begins with
 
     def held(
         self,
@@ -63,7 +65,9 @@ class Contest:
         tools = workshop.equip(
             kept_as, self.generation, self.read, self.schedule, _version(self.registry, now)
         )
-        learned = run.learn(self.read, self.plan, self.world, self.schedule, progress, tools)
+        learned = run.learn(
+            self.read, self.plan, self.world, self.schedule, progress, tools, self.parent
+        )
         if learned is None:
             return None
         before = _serving_scores(self.registry, self.read, self.plan, self.world)
@@ -186,7 +190,7 @@ def _write(
         table=learned.served_table,
         measured_model=export.to_onnx(learned.measured, int8=False),
         measured_table=learned.measured_table,
-        optional=learned.baselines,
+        optional={**learned.baselines, artifact.WEIGHTS: warm_start.packed(learned.measured)},
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 

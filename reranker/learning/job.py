@@ -16,7 +16,7 @@ from indexer.catalogue.generation import Generation
 from indexer.errors import ModelBelowPromise
 from reranker.fusion.artifact import Manifest
 from reranker.fusion.registry import Registry, for_recommendations
-from reranker.learning import material, run, taste_index
+from reranker.learning import material, run, taste_index, warm_start
 from reranker.learning.contest import Contest
 from reranker.learning.equipment import Workshop
 from reranker.learning.material import Material
@@ -76,11 +76,12 @@ def train(
 
 
 def _searches(job: _Job, read: Material) -> dict[str, Any]:
-    prepared = run.prepare(read, job.schedule, job.progress)
+    registry = Registry(job.servers.models_dir, job.generation.index)
+    parent = warm_start.read(registry) if job.schedule.warm_start else None
+    prepared = run.prepare(read, job.schedule, job.progress, parent)
     if prepared is None:
         return {"why": TOO_LITTLE}
-    registry = Registry(job.servers.models_dir, job.generation.index)
-    contest = Contest(registry, job.generation, job.schedule, read, *prepared)
+    contest = Contest(registry, job.generation, job.schedule, read, *prepared, parent)
     return contest.held(job.now, job.progress, job.workshop) or {"why": TOO_LITTLE}
 
 
@@ -88,12 +89,13 @@ def _recommendations(job: _Job, read: Material) -> dict[str, Any]:
     """The same for lists without a search; item vectors are there before the model serves."""
     nothing: dict[str, Any] = {"promoted": False, "why": TOO_LITTLE}
     schedule = job.schedule.of_visits()
-    prepared = run.prepare_visits(read, schedule)
-    if prepared is None:
-        return nothing
     index, es = job.generation.index, job.servers.es
     registry = Registry(job.servers.models_dir, for_recommendations(index))
-    contest = Contest(registry, job.generation, schedule, read, *prepared)
+    parent = warm_start.read(registry) if schedule.warm_start else None
+    prepared = run.prepare_visits(read, schedule, parent)
+    if prepared is None:
+        return nothing
+    contest = Contest(registry, job.generation, schedule, read, *prepared, parent)
 
     def ready(manifest: Manifest, learned: Learned) -> None:
         goods = read.goods

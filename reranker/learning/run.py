@@ -24,6 +24,7 @@ from reranker.learning import (
     plan,
     taste,
     visits,
+    warm_start,
 )
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.baselines import Baselines
@@ -37,6 +38,7 @@ from reranker.learning.plan import Plan
 from reranker.learning.proposing import Proposer
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors, vectors_of
+from reranker.learning.warm_start import Parent
 from reranker.signals.item_table import ItemTable
 
 REFIT_RATE = 0.3
@@ -69,6 +71,7 @@ class Lesson:
     direct: NDArray[np.float32]
     about: ItemLabels | None
     equipment: Equipment
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +91,15 @@ class Learned:
 
 
 def prepare(
-    material: Material, schedule: Schedule, progress: Progress = silent
+    material: Material,
+    schedule: Schedule,
+    progress: Progress = silent,
+    parent: Parent | None = None,
 ) -> tuple[Plan, World] | None:
-    """The plan and what its lists are assembled from; None where there is too little behaviour."""
+    """The plan and what its lists are assembled from; None where there is too little behaviour.
+
+    With a `parent` the item tables are in its frame.
+    """
     if len(material.events) < 2:
         return None
     made = plan.plan(material.events, material.searches, material.titles, schedule)
@@ -98,7 +107,7 @@ def prepare(
         return None
     queries = made.queries
     found, vectors = _found(material, queries, max(schedule.windows), progress)
-    tables, of_moment = tables_of(material, made, schedule)
+    tables, of_moment = tables_of(material, made, schedule, parent)
     world = World(
         goods=material.goods,
         found=dict(zip(queries, found, strict=True)),
@@ -110,14 +119,16 @@ def prepare(
     return made, world
 
 
-def prepare_visits(material: Material, schedule: Schedule) -> tuple[Plan, World] | None:
+def prepare_visits(
+    material: Material, schedule: Schedule, parent: Parent | None = None
+) -> tuple[Plan, World] | None:
     """The same for lists without a search."""
     if len(material.events) < 2:
         return None
     made = visits.plan(material.events, material.goods.row.keys(), schedule)
     if made is None or not made.train or not made.held_out:
         return None
-    tables, of_moment = tables_of(material, made, schedule)
+    tables, of_moment = tables_of(material, made, schedule, parent)
     goods = material.goods
     world = World(
         goods=goods,
@@ -138,8 +149,12 @@ def learn(
     schedule: Schedule,
     progress: Progress = silent,
     equipment: Equipment | None = None,
+    parent: Parent | None = None,
 ) -> Learned | None:
-    """Assemble, train, measure, refit; None where no list has a labelled candidate."""
+    """Assemble, train, measure, refit; None where no list has a labelled candidate.
+
+    With a `parent` the networks begin with its weights.
+    """
     equipment = equipment or Equipment()
     torch.set_num_threads(schedule.threads)
     lists = assembled(material.events, made, world, schedule, progress)
@@ -159,6 +174,7 @@ def learn(
         direct=linear.start(lists.train),
         about=auxiliary.labels_of(world.goods, schedule.auxiliary),
         equipment=equipment,
+        parent=parent,
     )
     measured, shares = _fitted(lesson, log, progress)
     scores = dict(measure.static_scores(lists.held_out))
@@ -227,15 +243,16 @@ def _found(
 
 
 def tables_of(
-    material: Material, made: Plan, schedule: Schedule
+    material: Material, made: Plan, schedule: Schedule, parent: Parent | None
 ) -> tuple[list[ItemTable], list[int]]:
     """Item tables over time and which one each moment reads: never one newer than itself.
 
-    All are turned towards the table of the cut, which is also the measured model's.
+    All are turned towards the table of the cut, which is also the measured model's, and that one
+    towards the parent's where there is one.
     """
     cut = made.at.index(made.cut)
     early = np.linspace(0, cut, schedule.tables + 1).astype(int)[:-1]
-    frame: NDArray[np.float32] | None = None
+    frame = None if parent is None else parent.frame(material.goods)
     tables: dict[int, ItemTable] = {}
     for number in [cut, *early.tolist()]:
         known = [e for e in material.events if e.timestamp <= made.at[number]]
@@ -274,8 +291,10 @@ def _fitted(
     members, shares = [], []
     for number in range(schedule.members):
         seed = schedule.seed + number
+        network = new_network(train, lesson.vectors, schedule, seed, lesson.direct)
+        begun = _begun(network, lesson.parent, number)
         fitted = fit(
-            new_network(train, lesson.vectors, schedule, seed, lesson.direct),
+            network,
             train,
             lesson.vectors,
             schedule,
@@ -294,12 +313,21 @@ def _fitted(
         shares.append(share)
         log[f"member_{number}"] = {
             "share_beyond_linear": share,
+            "begun_from": begun,
             "epochs": fitted.epochs,
             "loss": [round(value, 4) for value in fitted.losses],
             "held_out_mrr": [round(value, 4) for value in fitted.held_out],
         }
         members.append(fitted.network)
     return members, shares
+
+
+def _begun(network: FusionNetwork, parent: Parent | None, number: int) -> str | None:
+    """Give a network the weights of its parent; the version that it begins from."""
+    if parent is None:
+        return None
+    weights = parent.networks[number % len(parent.networks)]
+    return parent.version if warm_start.begin(network, weights) else None
 
 
 def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:

@@ -16,7 +16,7 @@ from indexer.behaviour.intake import Intake
 from indexer.behaviour.journal import document_id
 from indexer.behaviour.journal_index import EVENTS, QUERIES
 from indexer.errors import AskedWrongly
-from reranker.routes import lines, passthrough, problems
+from reranker.routes import lines, passthrough, problems, senders
 from reranker.routes.reply import from_node, json_reply
 from reranker.serving.front_door import front_door
 
@@ -58,7 +58,7 @@ def index_one(index: str, id: str | None = None) -> Response:  # noqa: A002 - El
     except orjson.JSONDecodeError as error:
         return _refused(f"the body is not JSON: {error}")
     action = Action("index", index, id, raw if isinstance(raw, dict) else None)
-    taken = front_door().read([(1, action.event())])
+    taken = front_door().read([(1, action.event())], senders.origin())
     if taken.rejected:
         return _refused(taken.rejected[0].reason)
     front_door().hand_on(taken)
@@ -78,7 +78,8 @@ def bulk(index: str | None = None) -> Response:
             f"_bulk takes index and create into {EVENTS} and {QUERIES} alone here, and this body "
             f"asks for {foreign[0].verb} in {foreign[0].index!r}: ask Elasticsearch itself"
         )
-    taken = front_door().read(enumerate((it.event() for it in actions), 1))
+    numbered = enumerate((it.event() for it in actions), 1)
+    taken = front_door().read(numbered, senders.origin())
     front_door().hand_on(taken)
     items = _items(actions, taken)
     took = round((time.monotonic() - started) * 1000)

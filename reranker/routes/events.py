@@ -7,7 +7,7 @@ collectors); both ways go through the same front door.
 from flask import Blueprint, Response
 
 from indexer.errors import AskedWrongly
-from reranker.routes import collectors, lines, problems
+from reranker.routes import collectors, lines, problems, senders
 from reranker.routes.lines import TooLarge
 from reranker.routes.reply import json_reply
 from reranker.serving.front_door import front_door
@@ -27,7 +27,7 @@ def events() -> Response:
     numbered = list(lines.numbered(lines.body()))
     if not numbered:
         raise AskedWrongly("the body is empty: send a UBI event, a query, an array or NDJSON")
-    taken = front_door().read(numbered)
+    taken = front_door().read(numbered, senders.origin())
     front_door().hand_on(taken)
     rejected = [{"line": it.line, "reason": it.reason} for it in taken.rejected]
     return json_reply({"accepted": taken.accepted, "rejected": rejected}, 202)

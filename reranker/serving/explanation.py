@@ -1,9 +1,9 @@
 """What a score is made of, in Elasticsearch's own form: parts that add up to it. Pure.
 
-The prior's parts are exact. The model's residual is split by Shapley values, token by token and
-signal by signal; where there was no time for them, by how the attention weighs the tokens, and
-the description says so. At every level the details add up to the value above them: what rounding
-leaves over goes to the part that is the same for every candidate.
+The parts of prior and adaptive layer are exact. The model's residual is split by Shapley values,
+token by token and signal by signal; where there was no time for them, by how the attention weighs
+the tokens, and the description says so. At every level the details add up to the value above them:
+what rounding leaves over goes to the part that is the same for every candidate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,13 +77,13 @@ def _parts(grounds: Grounds, row: int, scored: float, titles: Titles) -> list[Ex
     at, fused = grounds.places.get(row), grounds.fused
     if at is None or fused.inputs is None:
         return [_legs(grounds.candidates, row, scored)]
-    prior = _prior(grounds, at)
-    rest = scored - prior["value"]
+    known = [_prior(grounds, at), *_adapted(grounds, at)]
+    rest = scored - sum(made["value"] for made in known)
     if fused.scored is None:
-        return [prior, *([part(rest, "rounding")] if rest else [])]
+        return [*known, *([part(rest, "rounding")] if rest else [])]
     if grounds.attribution is None:
-        return [prior, _by_attention(grounds, at, rest)]
-    return [prior, _by_shapley(grounds, grounds.attribution, at, rest, titles)]
+        return [*known, _by_attention(grounds, at, rest)]
+    return [*known, _by_shapley(grounds, grounds.attribution, at, rest, titles)]
 
 
 def _prior(grounds: Grounds, at: int) -> Explanation:
@@ -92,6 +92,21 @@ def _prior(grounds: Grounds, at: int) -> Explanation:
     made = baseline.prior_parts(fused.inputs["signals"][at], fused.prior_weights)
     details = [part(float(value), f"signal {name}") for name, value in made.items()]
     return part(sum(d["value"] for d in details), "prior, sum of:", details)
+
+
+def _adapted(grounds: Grounds, at: int) -> list[Explanation]:
+    """What the adaptive layer added, by signal; nothing where it added nothing."""
+    adapted = grounds.fused.adapted
+    if adapted is None or not adapted.parts[at].any():
+        return []
+    moves = np.flatnonzero(adapted.parts[at])
+    order = moves[np.argsort(-np.abs(adapted.parts[at][moves]), kind="stable")].tolist()
+    details = [
+        part(float(adapted.parts[at, column]), f"signal {definition.NAMES[column]}")
+        for column in order
+    ]
+    value = sum(detail["value"] for detail in details)
+    return [part(value, "adaptive layer, learned from feedback, sum of:", details)]
 
 
 def _by_attention(grounds: Grounds, at: int, residual: float) -> Explanation:

@@ -20,6 +20,7 @@ from indexer import connections
 from indexer import settings as server_settings
 from indexer.behaviour import applications, arrivals, intake
 from indexer.behaviour.applications import Applications
+from indexer.behaviour.intake import TRUSTED, Origin
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker import settings
 
@@ -49,16 +50,18 @@ class FrontDoor:
         self._reading = threading.Lock()
         self._known: tuple[float, Applications] | None = None
 
-    def read(self, lines: Iterable[tuple[int, bytes | Any]]) -> intake.Intake:
+    def read(
+        self, lines: Iterable[tuple[int, bytes | Any]], origin: Origin = TRUSTED
+    ) -> intake.Intake:
         """Live lines, sorted; where some name an unknown application, it is looked for afresh.
 
         An index that was there before the lines came is always known. Raises
         ElasticsearchUnavailable when it was never known which indices there are.
         """
         numbered, arrived = list(lines), time.monotonic()
-        taken = intake.take(numbered, self._terms(arrived - self._ttl_seconds))
+        taken = intake.take(numbered, self._terms(arrived - self._ttl_seconds, origin))
         if any(it.reason.startswith("application: ") for it in taken.rejected):
-            return intake.take(numbered, self._terms(arrived))
+            return intake.take(numbered, self._terms(arrived, origin))
         return taken
 
     def hand_on(self, taken: intake.Intake) -> None:
@@ -72,9 +75,9 @@ class FrontDoor:
                 "or set HITWEAVE_VALKEY_URL, then send all of this request again"
             ) from error
 
-    def _terms(self, since: float) -> intake.Terms:
+    def _terms(self, since: float, origin: Origin) -> intake.Terms:
         there = self._applications(since)
-        return intake.Terms(there, self._pseudonym_key, self._clock(), live=True)
+        return intake.Terms(there, self._pseudonym_key, self._clock(), live=True, origin=origin)
 
     def _applications(self, since: float) -> Applications:
         """The applications by a reading begun at `since` (monotonic seconds) or later.

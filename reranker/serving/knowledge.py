@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour import (
+    adaptive,
     copurchase,
     event,
+    pending,
     popularity,
     query_stats,
     shopper_profile,
     state,
     watermark,
 )
+from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
@@ -29,17 +32,25 @@ from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading, Revisions
 from reranker.serving.refill import Refill
+from reranker.signals import definition
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import HISTORY_MAX, Past
 from reranker.signals.situation import Situation
 
+# Nothing is ever kept under it.
+NO_KEY = "none"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """The side of a situation that is there before any candidate is."""
+    """The side of a situation that is there before any candidate is.
+
+    `layer` is the adaptive layer that was asked for, None where none was.
+    """
 
     past: Past
     query_stats: QueryStats
+    layer: Layer | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +59,8 @@ class Asked:
 
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
     index's vectors; `kept_as` names whose models score, None: those of the index's searches;
-    `model` is a version in place of the serving one.
+    `model` is a version in place of the serving one. `layer` is the key that the
+    adaptive layer was read by, None: it was not.
     """
 
     index: str
@@ -62,15 +74,22 @@ class Asked:
     context: Mapping[str, Any]
     kept_as: str | None = None
     model: str | None = None
+    layer: str | None = None
 
 
-def ask(memory: Memory, index: str, shopper: str | None, text: str | None) -> Reading:
-    """Send for what does not depend on the candidates; without a text only for the revisions."""
-    suffixes = []
-    if text is not None:
-        suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
+def ask(
+    memory: Memory, index: str, shopper: str | None, text: str | None, layer: str | None = None
+) -> Reading:
+    """Send for what does not depend on the candidates; without a text only for the revisions.
+
+    `layer` is the key of the adaptive layer, None: it is not wanted.
+    """
+    if text is None:
+        return memory.ask(index, [])
+    suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
+    suffixes.append(layer or NO_KEY)
     if shopper is not None:
-        suffixes.append(state.shopper_key(shopper))
+        suffixes += [state.shopper_key(shopper), pending.key(shopper)]
     return memory.ask(index, suffixes)
 
 
@@ -104,17 +123,19 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
 
     Windows count back from the watermark, from the clock where no event ever came.
     """
-    mark_blob, stats_blob, shopper_blob = (*reading.finish(), None, None, None)[:3]
+    mark_blob, stats_blob, layer_blob, shopper_blob, due = (*reading.finish(), *[None] * 5)[:5]
+    shopper_blob = pending.over(shopper_blob, due)
     mark = watermark.decode(mark_blob)
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
+    layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
     if shopper_blob is None:
-        return Known(Past(shopper_profile.empty(), None, (), now), stats)
+        return Known(Past(shopper_profile.empty(), None, (), now), stats, layer)
     past = pasts.find(reading.index, shopper_blob, reading.revisions)
     if past is None:
         past = _past(memory, reading.index, shopper_blob, dims, now)
         pasts.keep(reading.index, shopper_blob, reading.revisions, past)
-    return Known(past, stats)
+    return Known(past, stats, layer)
 
 
 def _past(memory: Memory, index: str, shopper_blob: bytes, dims: int, now: float) -> Past:

@@ -10,6 +10,7 @@ from reranker.retrieval.candidates import Retrieved
 from reranker.retrieval.request import RankedRequest
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.placing import Placed
+from reranker.serving import adaptation
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
@@ -58,12 +59,28 @@ class Ranking:
             diversity=self.varied.told() if self.varied else None,
         )
 
+    def left_behind(self, ids: Sequence[str], now: float) -> bytes | None:
+        """What feedback on the shown ids may teach the adaptive layer by; None: nothing."""
+        fused = self.fused
+        if fused.adapted is None or fused.own_scores is None:
+            return None
+        shown = ids[: adaptation.SHOWN_MAX]
+        places = self._places(shown)
+        return adaptation.left_behind(
+            fused.adapted, fused.model, fused.own_scores, places, shown, now
+        )
+
     def served(self, ids: Sequence[str], rows_max: int) -> Served | None:
         """The signals of the first shown ids as the model saw them; None where it saw none."""
         fused = self.fused
         if fused.inputs is None or fused.rows is None or fused.history is None:
             return None
-        names = self.retrieved.candidates.ids
-        place = {names[row]: number for number, row in enumerate(fused.rows.tolist())}
-        rows = [place.get(name, -1) for name in ids[:rows_max]]
+        rows = self._places(ids[:rows_max])
         return served.of(rows, fused.inputs, fused.history, fused.model)
+
+    def _places(self, ids: Sequence[str]) -> list[int]:
+        """Where each id stands among those that the model saw; -1 for one that it did not."""
+        rows, names = self.fused.rows, self.retrieved.candidates.ids
+        seen = [] if rows is None else rows.tolist()
+        place = {names[row]: number for number, row in enumerate(seen)}
+        return [place.get(name, -1) for name in ids]

@@ -1,8 +1,8 @@
 """Scores of a window under each mode, with the next best where a part is missing.
 
-fused = prior + residual of the model; without a model the prior alone, without Valkey the prior of
-what the legs said. The model looks at as many candidates as the window has, those that both legs
-together put first; the others follow in that order.
+fused = prior + residual of the model + what the adaptive layer adds; without a model the prior
+stands for it, without Valkey the prior of what the legs said. The model looks at as many candidates
+as the window has, those that both legs together put first; the others follow in that order.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.scorer import Scored, Scorer
 from reranker.retrieval.candidates import Candidates
-from reranker.serving import knowledge
+from reranker.serving import adaptation, knowledge
+from reranker.serving.adaptation import Adapted
 from reranker.serving.knowledge import Asked
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
@@ -36,7 +37,8 @@ class Fused:
     `log_odds` says that the scores are such, not ranks or cosines; `varied` [n] are the scores
     after variety, None where none was asked for.
     `history` [h] are hashes of the shopper's items that it saw beside them. `available` [n] says
-    which can be had, None where that was not looked at.
+    which can be had, None where that was not looked at. `adapted` is what the adaptive layer
+    made of those that the model saw, `own_scores` [m] are theirs without it.
     """
 
     scores: Scores
@@ -53,6 +55,8 @@ class Fused:
     scorer: Scorer | None = None
     log_odds: bool = True
     varied: Scores | None = None
+    adapted: Adapted | None = None
+    own_scores: Scores | None = None
 
 
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
@@ -79,7 +83,8 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
     inputs = assemble(situation)
     found = _by_model(asked.index, loaded, inputs, promoted=promoted)
-    scores = found.scores
+    adapted = _adapted(asked, found, inputs)
+    scores = found.scores if adapted is None else found.scores + adapted.added
     return replace(
         found,
         scores=_placed(both, rows, scores),
@@ -87,7 +92,18 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         history=asked.who.past.history["item"],
         available=remembered.available,
         situation=situation,
+        adapted=adapted,
+        own_scores=found.scores,
     )
+
+
+def _adapted(asked: Asked, found: Fused, inputs: ModelInput) -> Adapted | None:
+    """What the layer of the model that scored adds; None where another one was asked for."""
+    who = asked.who
+    if who is None or who.layer is None or adaptation.key(found.model) != asked.layer:
+        return None
+    segment = adaptation.segment_of(len(inputs["history_vectors"]), asked.context)
+    return adaptation.adapt(who.layer, inputs["signals"], segment)
 
 
 def _by_model(index: str, loaded: Loaded | None, inputs: ModelInput, *, promoted: bool) -> Fused:

@@ -16,7 +16,7 @@ from reranker.signals import (
     title,
     together,
 )
-from reranker.signals.listwise import log_days
+from reranker.signals.listwise import log1p, log_days
 from reranker.signals.situation import HISTORY_MAX, Situation
 
 # Of each history item: days since touched (log), times bought (log), last kind one-hot.
@@ -76,6 +76,6 @@ def _history_features(situation: Situation) -> NDArray[np.float32]:
     if len(history):
         age_days = np.maximum(situation.now - history["last"], 0.0) / DAY_SECONDS
         features[:, 0] = log_days(age_days)
-        features[:, 1] = np.log1p(history["count"][:, PURCHASE])
+        features[:, 1] = log1p(history["count"][:, PURCHASE])
         features[np.arange(len(history)), 2 + history["last_kind"].astype(np.intp)] = 1.0
     return features

@@ -59,7 +59,7 @@ def _taste(situation: Situation) -> dict[str, Array]:
     if table is None or not len(shopper):
         return {"taste": unknown, "taste_max": unknown, "taste_place": unknown}
     item = _unit(table.lookup(situation.items, situation.vectors))
-    weight = np.log1p(shopper["count"][:, PURCHASE]) + 0.25
+    weight = log1p(shopper["count"][:, PURCHASE]) + 0.25
     # Counted from the last deed: a shopper who was away for years has a taste as well.
     age_days = np.maximum(shopper["last"].max() - shopper["last"], 0.0) / DAY_SECONDS
     weight = weight * np.exp2(-age_days / (4 * RECENT_HALF_LIFE_DAYS))

@@ -72,6 +72,32 @@ def test_two_hundred_requests_have_the_gateways_order(
     assert compared >= 200
 
 
+@pytest.mark.parametrize("where", ["retriever", "ext"])
+def test_the_dial_gives_the_gateways_order(
+    es: Elasticsearch, gateway: Exchange, shop: Shop, vectors: Any, where: str
+) -> None:
+    moved = 0
+    for text in texts()[:20]:
+        ext = {"hitweave": {"record": False, "diversity": 0.6}}
+        body = {"query": keyword(text), "size": SIZE, "_source": False, "ext": ext}
+        expected = gateway.search(shop.index, body).json()
+        ext["hitweave"]["diversity"] = 0
+        plain = gateway.search(shop.index, body).json()
+        asked = {"diversity": 0.6}
+        said = search(
+            es,
+            index=shop.index,
+            retriever=fusion(text, vectors[text], **(asked if where == "retriever" else {})),
+            size=SIZE,
+            source=False,
+            **({"ext": {"hitweave": asked}} if where == "ext" else {}),
+        )
+        assert said.warnings == []
+        assert said.ids == [hit["_id"] for hit in expected["hits"]["hits"]], text
+        moved += said.ids != [hit["_id"] for hit in plain["hits"]["hits"]]
+    assert moved
+
+
 @pytest.fixture(scope="module")
 def three_shards(stack: Stack, shop: Shop) -> str:
     """The same documents in three shards."""

@@ -1,7 +1,9 @@
 """The behaviour state: what folding promises, whatever the order and the chunks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,3 +228,59 @@ def test_query_counts_are_read_by_item_at_a_later_time() -> None:
     found = query_stats.at(stats, asked, START + query_stats.HALF_LIFE_DAYS * DAY)
     np.testing.assert_allclose(found["count"][:, popularity.VIEW], [0.5, 0, 0])
     np.testing.assert_allclose(found["exposure"], [0.5 * 2**-0.7, 0.5, 0], rtol=1e-6)
+
+
+def folded_profiles(*events: BehaviourEvent) -> dict[str, shopper_profile.ShopperProfile]:
+    values: dict[str, bytes | None] = dict.fromkeys(state.keys_for(events))
+    changed = state.fold(values, events)
+    return {
+        key: shopper_profile.decode(blob)
+        for key, blob in changed.items()
+        if key.startswith("shopper:")
+    }
+
+
+def deed(number: int, item: str, user: str, action: str = "click", **said: Any) -> BehaviourEvent:
+    return BehaviourEvent(f"d{number}", action, item, START + number, user=user, **said)
+
+
+def test_a_client_becomes_the_user_who_logs_in_with_all_that_it_did() -> None:
+    before = [deed(0, "a", "c-1"), deed(1, "a", "c-1", "purchase"), deed(2, "b", "c-1")]
+    login = deed(3, "c", "u", client="c-1")
+    found = folded_profiles(*before, login)
+    assert not len(found["shopper:c-1"])
+    user = found["shopper:u"]
+    assert set(user.ids(len(user))) == {"a", "b", "c"}
+    alone = folded_profiles(*(replace(it, user="u", client=None) for it in [*before, login]))
+    assert shopper_profile.encode(user) == shopper_profile.encode(alone["shopper:u"])
+
+
+def test_what_a_client_does_after_a_login_is_the_next_users() -> None:
+    found = folded_profiles(
+        deed(0, "a", "c-1"),
+        deed(1, "b", "u", client="c-1"),
+        deed(2, "c", "c-1"),
+        deed(3, "d", "w", client="c-1"),
+    )
+    ids = {key: set(profile.ids(len(profile))) for key, profile in found.items()}
+    assert ids == {"shopper:u": {"a", "b"}, "shopper:w": {"c", "d"}, "shopper:c-1": set()}
+
+
+def test_a_return_counts_against_an_item_and_its_buyer() -> None:
+    bought = [deed(n, "a", "u", "purchase") for n in range(2)]
+    events = [*bought, deed(2, "a", "u", "return")]
+    changed = state.fold(dict.fromkeys(state.keys_for(events)), events)
+    counts = popularity.unpack_many([changed[state.popularity_key("a")]], START + 2)
+    assert counts.total[0, popularity.PURCHASE] == 1.0
+    assert counts.decayed[0, popularity.PURCHASE, 0] == pytest.approx(1.0, abs=1e-3)
+    (record,) = shopper_profile.decode(changed[state.shopper_key("u")]).records
+    assert record["count"][popularity.PURCHASE] == 1.0
+    assert record["dismissed"] == 0.0
+
+
+def test_more_returned_than_bought_counts_as_nothing_bought() -> None:
+    events = [deed(0, "a", "u", "refund")]
+    changed = state.fold(dict.fromkeys(state.keys_for(events)), events)
+    counts = popularity.unpack_many([changed[state.popularity_key("a")]], START)
+    assert counts.total[0, popularity.PURCHASE] == 0.0
+    assert (counts.decayed >= 0).all()

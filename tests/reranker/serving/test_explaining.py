@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.behaviour import adaptive
 from reranker.fusion import artifact, baseline
 from reranker.fusion.scorer import Scorer
-from reranker.serving import explaining, explanation, order
+from reranker.serving import adaptation, explaining, explanation, order
 from reranker.serving.deadline import Deadline
 from reranker.serving.evidence import Grounds
 from reranker.serving.explaining import Explainable, Told
 from reranker.serving.scoring import Fused
 from reranker.serving.titles import Named
-from reranker.signals import build
+from reranker.signals import build, definition
 from tests.reranker.fusion.artifacts import write
 from tests.reranker.signals.situations import purchase, situation
 
@@ -94,12 +95,24 @@ def adds_up(node: Any) -> None:
         adds_up(detail)
 
 
+def adapted(fused: Fused) -> Fused:
+    """The same list under a layer that has learned something."""
+    assert fused.inputs is not None
+    signals = fused.inputs["signals"]
+    means = np.random.default_rng(0).normal(size=(1, signals.shape[1])) / 20
+    layer = replace(adaptive.empty(signals.shape[1]), means=means)
+    made = adaptation.adapt(layer, signals, "known:")
+    return replace(fused, scores=fused.scores + made.added, adapted=made)
+
+
 @settings(deadline=None, max_examples=20)
-@given(lists, st.booleans(), st.booleans(), st.randoms(use_true_random=False))
+@given(lists, st.booleans(), st.booleans(), st.booleans(), st.randoms(use_true_random=False))
 def test_explanations_add_up_to_what_is_shown(
-    ids: list[str], model: bool, late: bool, random: Any
+    ids: list[str], model: bool, late: bool, taught: bool, random: Any
 ) -> None:
     fused = ranked(ids, model=model)
+    if taught:
+        fused = adapted(fused)
     available = np.array([random.random() < 0.7 for _ in ids])
     found = told(fused, late=late, available=available)
     assert set(found) == set(ids)
@@ -206,3 +219,16 @@ def test_an_order_by_places_says_where_they_were() -> None:
     adds_up(explained)
     assert explanation.attention(grounds, 0, {}) == {}
     assert grounds.evidence(0).signals["bm25"] > 0
+
+
+def test_what_the_adaptive_layer_added_is_a_part_of_its_own() -> None:
+    fused = adapted(ranked(list("abcd")))
+    assert fused.adapted is not None
+    explained = told(fused)["a"].explanation
+    (own,) = [it for it in explained["details"] if it["description"].startswith("adaptive layer")]
+    row = list("abcd").index("a")
+    assert own["value"] == pytest.approx(float(fused.adapted.added[row]), abs=1e-5)
+    signals = [detail["description"].removeprefix("signal ") for detail in own["details"]]
+    assert set(signals) <= set(definition.NAMES)
+    plain = told(ranked(list("abcd")))["a"].explanation
+    assert not any(it["description"].startswith("adaptive") for it in plain["details"])
