@@ -13,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer import identity
-from indexer.behaviour import query_stats, shopper_profile, state, trending, watermark
+from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
 from indexer.errors import ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
@@ -25,7 +25,7 @@ from reranker.recommend.wish import Wish
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.node import JSON, NDJSON, LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
-from reranker.serving import explaining, knowledge, order, scoring, sentences, titles
+from reranker.serving import explaining, histories, knowledge, order, scoring, sentences, titles
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
 from reranker.serving.models import Loaded
@@ -61,11 +61,13 @@ class Advice:
 class _Basis:
     """What is known before any item is proposed.
 
-    `past` is the shopper's with the seeds as its newest items; `start` what sources start from.
+    `past` is the shopper's with the seeds as its newest items; `start` what sources start from,
+    `mine` the same without what other indices lend.
     """
 
     past: Past
     start: Past
+    mine: Past
     board: bytes | None
     loaded: Loaded | None
 
@@ -84,23 +86,26 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
 def _basis(process: Process, wish: Wish) -> _Basis:
     generation, memory = wish.generation, process.memory
     suffixes = [state.WATERMARK, trending.BOARD]
-    if wish.shopper is not None:
-        suffixes.append(state.shopper_key(wish.shopper))
-    values = (*memory.ask(generation.index, suffixes).finish(), None)
+    own = histories.suffixes(wish.shopper) if wish.shopper else ()
+    lenders = process.generations.lenders(generation) if wish.shopper else ()
+    reading = memory.ask(generation.index, [*suffixes, *own], dict.fromkeys(lenders, own))
+    values = (*reading.finish(), None, None)
     mark = watermark.decode(values[0])
     now = process.clock() if mark.at is None else mark.at
-    profile = shopper_profile.decode(values[2] if wish.shopper is not None else None)
+    profile = shopper_profile.decode(pending.over(values[2], values[3]))
     profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
     whole = seeds.touched_now(profile, wish.seeds, now)
     dims = generation.recipe.dims
-    past = knowledge.past_of(memory, generation.index, whole, dims, now)
-    start = past
+    with_lent = histories.borrowed(whole, histories.lent(reading))
+    past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
+    start, mine = past, Past(whole, None, (), now)
     if wish.seeds:
         alone = seeds.touched_now(shopper_profile.empty(), wish.seeds, now)
-        start = knowledge.past_of(memory, generation.index, alone, dims, now)
+        start = histories.past_of(memory, generation.index, alone, dims, now)
+        mine = start
     model = for_recommendations(generation.index)
     loaded, _ = process.models.found(model, recipe_digest(generation.recipe))
-    return _Basis(past, start, values[1], loaded)
+    return _Basis(past, start, mine, values[1], loaded)
 
 
 def _proposed(
@@ -109,7 +114,7 @@ def _proposed(
     """What all sources propose, and why some of them could not."""
     index = wish.generation.index
     found = {
-        "own": lambda: sources.own(basis.start, PER_SOURCE),
+        "own": lambda: sources.own(basis.mine, PER_SOURCE),
         "bought_together": lambda: sources.together(
             basis.start, lambda items: process.memory.names(index, items), PER_SOURCE
         ),

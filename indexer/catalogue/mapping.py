@@ -49,6 +49,16 @@ class IndexConfig(BaseModel):
     similarity_floor: float = Field(0.35, ge=-1, le=1)
     application: tuple[str, ...] = ()
     diversity: Diversity = Diversity()
+    # Indices of the same encoder whose shoppers' deeds count here as well.
+    history_from: tuple[str, ...] = ()
+
+    @field_validator("history_from")
+    @classmethod
+    def _names_indices(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not INDEX_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be the name of an index")
+        return tuple(dict.fromkeys(names))
 
     @field_validator("fields")
     @classmethod
