@@ -4,16 +4,19 @@ import hitweave.fusion.model.ModelSettings;
 import hitweave.fusion.model.Models;
 import hitweave.fusion.retriever.AttentionFusionRetriever;
 import hitweave.fusion.retriever.ExplainedDoc;
+import hitweave.fusion.retriever.SearchTypes;
 import hitweave.fusion.retriever.Section;
 import hitweave.fusion.scoring.Scorers;
 import hitweave.fusion.sidecar.Sidecar;
 import hitweave.fusion.sidecar.SidecarSettings;
 
 import org.apache.lucene.util.SetOnce;
+import org.elasticsearch.action.support.MappedActionFilter;
 import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
+import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
 import org.elasticsearch.search.rank.RankDoc;
@@ -26,7 +29,7 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /** Wires the retriever, the ext sections and the settings into the node. */
-public final class AttentionFusionPlugin extends Plugin implements SearchPlugin {
+public final class AttentionFusionPlugin extends Plugin implements ActionPlugin, SearchPlugin {
     private static final String FOLDER = "hitweave";
     private static final int QUEUE = 1000;
 
@@ -73,6 +76,11 @@ public final class AttentionFusionPlugin extends Plugin implements SearchPlugin 
                 (parser, context) -> AttentionFusionRetriever.parse(parser, context, scorers::get)
             )
         );
+    }
+
+    @Override
+    public Collection<MappedActionFilter> getMappedActionFilters() {
+        return List.of(new SearchTypes());
     }
 
     @Override
