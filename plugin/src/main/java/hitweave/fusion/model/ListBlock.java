@@ -1,7 +1,5 @@
 package hitweave.fusion.model;
 
-import org.apache.lucene.util.VectorUtil;
-
 import java.io.IOException;
 import java.util.Arrays;
 
@@ -44,24 +42,23 @@ final class ListBlock {
     /** One head, whose part of the width begins {@code from}. */
     private static void attend(float[][] read, float[][] mixed, int from, int width, int part) {
         int count = read.length;
-        float[][] keys = new float[count][], values = new float[count][];
+        float[][] keys = new float[part][count], values = new float[count][];
         for (int at = 0; at < count; at++) {
-            keys[at] = Arrays.copyOfRange(read[at], width + from, width + from + part);
+            for (int place = 0; place < part; place++) {
+                keys[place][at] = read[at][width + from + place];
+            }
             values[at] = Arrays.copyOfRange(read[at], 2 * width + from, 2 * width + from + part);
         }
-        float[] logits = new float[count];
         float scale = (float) (1 / Math.sqrt(part));
         for (int at = 0; at < count; at++) {
             float[] query = Arrays.copyOfRange(read[at], from, from + part);
-            for (int other = 0; other < count; other++) {
-                logits[other] = VectorUtil.dotProduct(query, keys[other]) * scale;
+            for (int place = 0; place < part; place++) {
+                query[place] *= scale;
             }
-            Activation.softmax(logits);
-            for (int other = 0; other < count; other++) {
-                for (int place = 0; place < part; place++) {
-                    mixed[at][from + place] += logits[other] * values[other][place];
-                }
-            }
+            float[] weights = new float[count], found = new float[part];
+            Linear.add(weights, query, keys);
+            Linear.add(found, Activation.softmax(weights), values);
+            System.arraycopy(found, 0, mixed[at], from, part);
         }
     }
 }

@@ -102,11 +102,7 @@ final class Network {
         }
         Activation.softmax(weights);
         float[] sum = new float[nobody.length];
-        for (int token = 0; token < tokens.length; token++) {
-            for (int at = 0; at < sum.length; at++) {
-                sum[at] += weights[token] * tokens[token][at];
-            }
-        }
+        Linear.add(sum, weights, tokens);
         return value.of(sum);
     }
 }

@@ -9,6 +9,8 @@ import org.apache.lucene.util.VectorUtil;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -21,6 +23,7 @@ import java.util.regex.Pattern;
  */
 public final class NodeModel {
     private static final String GENERATION = "-\\d{6}";
+    private static final int TRIED_LENGTH = 100, TRIED_TIMES = 30;
 
     private final String version, concrete;
     private final Pattern generation;
@@ -42,12 +45,22 @@ public final class NodeModel {
         for (int member = 0; member < file.number("members"); member++) {
             networks.add(new Network(file, member));
         }
-        score(List.of(new Candidate(0, "", 1f, 1, 1f, 1, 1f)), "", new float[dims]); // parts that do not fit fail now
+        tryOut();
     }
 
     /** Reads a file; {@code temporary} is a folder for a copy of it. Raises BrokenModel. */
     public static NodeModel open(Path path, Path temporary) throws IOException {
         return ModelFile.open(path, temporary, NodeModel::new);
+    }
+
+    /** Parts that do not fit fail now, and the first search does not wait for the JVM to compile. */
+    private void tryOut() {
+        List<Candidate> list = Collections.nCopies(TRIED_LENGTH, new Candidate(0, "", 1f, 1, 1f, 1, 1f));
+        float[] vector = new float[dims];
+        Arrays.fill(vector, 1f);
+        for (int time = 0; time < TRIED_TIMES; time++) {
+            score(list, "a b", vector);
+        }
     }
 
     public String version() {

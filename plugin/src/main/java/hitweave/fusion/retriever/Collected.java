@@ -37,13 +37,17 @@ record Collected(List<RetrieverBuilder> children, List<Candidate> candidates, Se
         return candidates.stream().anyMatch(one -> one.id() == null);
     }
 
-    /** What the first vector child looks for; null where there is none. */
+    /** What the first vector child looks for; null where there is none, or it came as encoded text. */
     float[] queryVector() {
         for (RetrieverBuilder child : children) {
             if (child instanceof KnnRetrieverBuilder vectors) {
                 SearchSourceBuilder shown = new SearchSourceBuilder();
                 vectors.extractToSearchSourceBuilder(shown, true);
-                return shown.knnSearch().get(0).getQueryVector().asFloatVector();
+                try {
+                    return shown.knnSearch().get(0).getQueryVector().asFloatVector();
+                } catch (IllegalStateException encoded) {
+                    return null; // only the field's type could tell what it means
+                }
             }
         }
         return null;
