@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "Measure the serving path against judgements.",
     "export": "Write catalogue, journal or training lists as a Parquet file.",
     "export-ltr": "Distil the serving model for Elastic's Learning to Rank.",
+    "export-plugin": "Write the serving model for the plugin, to work without a sidecar.",
     "offpolicy": "Judge a policy from choices that another one logged.",
     "experiments": "Compare arms on live traffic; plan and report.",
     "models": "List, promote and roll back models.",

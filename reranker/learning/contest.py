@@ -190,7 +190,11 @@ def _write(
         table=learned.served_table,
         measured_model=export.to_onnx(learned.measured, int8=False),
         measured_table=learned.measured_table,
-        optional={**learned.baselines, artifact.WEIGHTS: warm_start.packed(learned.measured)},
+        optional={
+            **learned.baselines,
+            artifact.WEIGHTS: warm_start.packed(learned.measured),
+            artifact.NETWORK: warm_start.packed(learned.served),
+        },
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 
