@@ -106,7 +106,8 @@ def _adapted(grounds: Grounds, at: int) -> list[Explanation]:
         for column in order
     ]
     value = sum(detail["value"] for detail in details)
-    return [part(value, "adaptive layer, learned from feedback, sum of:", details)]
+    how = "tried within what it is unsure of" if adapted.drawn else "learned from feedback"
+    return [part(value, f"adaptive layer, {how}, sum of:", details)]
 
 
 def _by_attention(grounds: Grounds, at: int, residual: float) -> Explanation:

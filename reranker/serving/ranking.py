@@ -11,6 +11,7 @@ from reranker.retrieval.request import RankedRequest
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.placing import Placed
 from reranker.serving import adaptation
+from reranker.serving.exploration import Exploration
 from reranker.serving.order import Ordered
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
@@ -37,6 +38,7 @@ class Ranking:
     effects: Effects = NO_EFFECTS
     exposure: Exposure | None = None
     varied: Varied | None = None
+    explored: Exploration | None = None
 
     def as_pin(self, request: RankedRequest) -> Pin:
         """What must stay the same on every page.
@@ -57,6 +59,7 @@ class Ranking:
             effects=self.effects,
             exposure=self.exposure,
             diversity=self.varied.told() if self.varied else None,
+            explored=self.explored,
         )
 
     def left_behind(self, ids: Sequence[str], now: float) -> bytes | None:
