@@ -484,6 +484,59 @@ def test_two_models_can_be_arms_or_share_a_list(
     assert late["hitweave"]["degraded"] == "model_unavailable"
 
 
+def tries(process: Process, asked: FlaskClient, shop: Generation, **body: Any) -> Any:
+    """The answer to the first search id that explores."""
+    for number in range(60):
+        ext = {"ubi": {"query_id": f"try-{number}", "user_id": "u"}, "hitweave": {}}
+        sent = {"query": QUERY, "ext": ext, **body}
+        answer = asked.post(f"/{shop.index}/_search", json=sent).get_json()
+        if answer["hitweave"]["exploration"]["explored"]:
+            return answer
+    raise AssertionError("half of the traffic should explore")
+
+
+def exploring(process: Process) -> Process:
+    changed = process.settings.model_copy(update={"exploration_share": 0.5})
+    return dataclasses.replace(process, settings=changed)
+
+
+def test_what_is_tried_is_recorded_with_its_chances_and_kept_for_later_pages(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    recorder, taken = recorded
+    asked = client(exploring(process), recorder=recorder)
+    first = tries(process, asked, shop, size=2)
+    query_id = first["ext"]["ubi"]["query_id"]
+    ext = {"ubi": {"query_id": query_id, "user_id": "u"}, "hitweave": {}}
+    sent = {"query": QUERY, "ext": ext, "from": 2, "size": 2}
+    second = asked.post(f"/{shop.index}/_search", json=sent).get_json()
+    explained = {"query": QUERY, "ext": {**ext, "hitweave": {"explain": True}}}
+    whole = asked.post(f"/{shop.index}/_search", json=explained).get_json()
+    recorder.close()
+    assert ids(whole) == [*ids(first), *ids(second)]
+    assert set(ids(whole)) == set(TITLES)
+    assert ids(whole)[-1] == "lamp-a"  # what is sold out is last, whatever is tried
+    for hit in whole["hits"]["hits"]:
+        adds_up(hit["_explanation"])
+        assert hit["_explanation"]["value"] == hit["_score"]
+    said = [it["hitweave"]["exploration"] for it in (first, second)]
+    kept = [it.document for _, batch in taken for it in batch]
+    kept = [it["query_attributes"] for it in kept if it["query_id"] == query_id][:2]
+    for start, told, attributes in zip((0, 2), said, kept, strict=True):
+        assert attributes == {"from": start, "exploration": told}
+        assert all(0 < chance <= 1 for chance in told["propensities"])
+
+
+def test_a_degraded_answer_tries_nothing(process: Process, shop: Generation) -> None:
+    asked = client(exploring(process), vectors=NoEncoder())
+    for _ in range(5):
+        answer = search(asked, shop, record=True)[1]["hitweave"]
+        assert answer["degraded"] == "encoder_unavailable"
+        assert "exploration" not in answer
+    plain = client(process)
+    assert "exploration" not in search(plain, shop, record=True)[1]["hitweave"]
+
+
 def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:
     from reranker.serving import metrics
 
