@@ -142,6 +142,7 @@ def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
         context=request.options.context,
         model=request.options.model,
         layer=layer,
+        policy=process.settings.slate_policy and request.options.model is None,
     )
     fused, exposed = scored.of_call(process, call, asked, retrieved.groups)
     if request.options.record and request.options.model is None:

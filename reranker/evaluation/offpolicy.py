@@ -25,6 +25,7 @@ which is safe and useless here; ours the root mean square of the weights of what
 shows, which covers as promised where the other covers always.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
@@ -82,6 +83,14 @@ class Estimate:
     clipped_share: float
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much more a new policy is worth than another, estimated from one log."""
+
+    value: float
+    interval: tuple[float, float]
+
+
 def ips(seen: Impressions, clip: float | None = None) -> Estimate:
     """Mean of reward times weight."""
     weighted = seen.weights(clip) * seen.reward
@@ -94,12 +103,8 @@ def snips(seen: Impressions, clip: float | None = None) -> Estimate:
 
     Raises where the new policy shows nothing that was logged.
     """
-    weights = seen.weights(clip)
-    if not weights.any():
-        raise ValueError("the target policy shows none of the logged items: nothing to estimate")
-    value = float((weights * seen.reward).sum() / weights.sum())
-    influence = weights * (seen.reward - value) / weights.mean()
-    return _estimate(seen, clip, value, influence, float(weights.sum()))
+    value, influence = _snips(seen, clip)
+    return _estimate(seen, clip, value, influence, float(seen.weights(clip).sum()))
 
 
 def dr(seen: Impressions, clip: float | None = None) -> Estimate:
@@ -107,16 +112,49 @@ def dr(seen: Impressions, clip: float | None = None) -> Estimate:
 
     The model must not have seen the rewards it is used on: see `reward_table.cross_fitted`.
     """
-    if seen.model_shown is None or seen.model_target is None:
-        raise ValueError("DR needs predicted rewards: model_shown and model_target")
-    corrected = seen.model_target + seen.weights(clip) * (seen.reward - seen.model_shown)
-    value = float(corrected.mean())
-    return _estimate(seen, clip, value, corrected - value, corrected.size)
+    value, influence = _dr(seen, clip)
+    return _estimate(seen, clip, value, influence, influence.size)
 
 
 def on_policy(seen: Impressions) -> Estimate:
     """The old policy's own value, for comparison: every weight is 1."""
     return ips(replace(seen, target=seen.logged))
+
+
+def gains(new: Impressions, other: Impressions, clip: float | None = None) -> dict[str, Gain]:
+    """By SNIPS and by DR, how much more the policy of `new` earns than that of `other`.
+
+    Both are of the same rows, so what chance did to both is no difference. Intervals are normal:
+    where clicks are rare their lower end, which promotions hang on, is the safe one.
+    """
+    return {"snips": _gain(new, other, _snips, clip), "dr": _gain(new, other, _dr, clip)}
+
+
+def _gain(new: Impressions, other: Impressions, by: "_Valued", clip: float | None) -> Gain:
+    (one, of_one), (two, of_two) = by(new, clip), by(other, clip)
+    reach = NormalDist().inv_cdf((1.0 + CONFIDENCE) / 2.0)
+    reach *= _standard_error(of_one - of_two, new.group)
+    return Gain(one - two, (one - two - reach, one - two + reach))
+
+
+_Valued = Callable[[Impressions, float | None], tuple[float, Floats]]
+
+
+def _snips(seen: Impressions, clip: float | None) -> tuple[float, Floats]:
+    """The value and each row's influence on it."""
+    weights = seen.weights(clip)
+    if not weights.any():
+        raise ValueError("the target policy shows none of the logged items: nothing to estimate")
+    value = float((weights * seen.reward).sum() / weights.sum())
+    return value, weights * (seen.reward - value) / weights.mean()
+
+
+def _dr(seen: Impressions, clip: float | None) -> tuple[float, Floats]:
+    if seen.model_shown is None or seen.model_target is None:
+        raise ValueError("DR needs predicted rewards: model_shown and model_target")
+    corrected = seen.model_target + seen.weights(clip) * (seen.reward - seen.model_shown)
+    value = float(corrected.mean())
+    return value, corrected - value
 
 
 def _estimate(

@@ -23,6 +23,11 @@ def for_recommendations(index: str) -> str:
     return f"{index}@recommend"
 
 
+def for_policy(index: str) -> str:
+    """The name that the slate policies of an index are kept under."""
+    return f"{index}@policy"
+
+
 class Registry:
     """The artifacts of one index."""
 
@@ -43,6 +48,12 @@ class Registry:
             except InvalidArtifact:
                 continue
         return sorted(found, key=lambda m: (m.created_at, m.version))
+
+    def unused(self, name: str) -> str:
+        """The name, or with a number behind it, that no version has."""
+        taken = {m.version for m in self.versions()}
+        names = (name, *(f"{name}-{n}" for n in range(2, 100)))
+        return next(it for it in names if it not in taken)
 
     def current(self) -> str | None:
         """The version that serves; None: the untrained prior."""

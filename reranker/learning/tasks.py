@@ -40,8 +40,9 @@ def retrain() -> None:
 
 
 def trained(models_dir: Path) -> list[str]:
-    """Indices with a promoted model."""
-    return sorted(pointer.parent.name for pointer in models_dir.glob(f"*/{CURRENT}"))
+    """Indices with a promoted model; training one trains its recommendations too."""
+    names = {pointer.parent.name for pointer in models_dir.glob(f"*/{CURRENT}")}
+    return sorted(name for name in names if "@" not in name)
 
 
 def command(index: str, schedule: str) -> list[str]:

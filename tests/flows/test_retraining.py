@@ -33,6 +33,8 @@ def test_only_what_was_promoted_is_trained_anew(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "current").write_text("v1")
+    (tmp_path / "b@recommend").mkdir()
+    (tmp_path / "b@recommend" / "current").write_text("v1")
     assert tasks.trained(tmp_path) == ["b"]
     assert tasks.trained(tmp_path / "none") == []
 
