@@ -175,6 +175,7 @@ def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
         exposure=exposed,
         varied=varied,
         explored=explored,
+        greedy=tried.greedy if tried else None,
     )
 
 
@@ -362,6 +363,11 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         return
     ids = [hit["_id"] for hit in answer["hits"]["hits"]]
     own = answer["hitweave"]
+    explored, seen = own.get("exploration"), ids
+    if explored and made and call.request.start == 0:
+        further = made.further(ids, process.settings.record_signals)
+        seen = [*ids, *further]
+        explored = {**explored, "further": further, "scores": made.without_chance(seen)}
     document = response.recorded_query(
         call.request,
         application=call.generation.index,
@@ -370,9 +376,9 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         timestamp=event.iso(process.clock()),
         rules=own.get("rules", ()),
         experiment=exposure.logged(own.get("experiment"), call.deadline.took_ms(), own["degraded"]),
-        exploration=own.get("exploration"),
+        exploration=explored,
     )
-    served = made.served(ids, process.settings.record_signals) if made else None
+    served = made.served(seen, process.settings.record_signals) if made else None
     if made and (left := made.left_behind(ids, process.clock())):
         process.memory.put(
             f"hw:{call.generation.index}:{shown_list.key(call.query_id)}",

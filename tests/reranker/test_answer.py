@@ -523,8 +523,14 @@ def test_what_is_tried_is_recorded_with_its_chances_and_kept_for_later_pages(
     kept = [it.document for _, batch in taken for it in batch]
     kept = [it["query_attributes"] for it in kept if it["query_id"] == query_id][:2]
     for start, told, attributes in zip((0, 2), said, kept, strict=True):
-        assert attributes == {"from": start, "exploration": told}
+        assert attributes["from"] == start
+        assert attributes["exploration"].items() >= told.items()
         assert all(0 < chance <= 1 for chance in told["propensities"])
+    # The first page says what stood behind it too, so that another order can be judged.
+    served = [it.served for _, batch in taken for it in batch if it.served is not None]
+    beside = kept[0]["exploration"]
+    assert beside["further"] == ids(second)
+    assert len(beside["scores"]) == len(served[-2].signals) == len(TITLES)
 
 
 def test_a_degraded_answer_tries_nothing(process: Process, shop: Generation) -> None:
