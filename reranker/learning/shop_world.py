@@ -2,13 +2,12 @@
 
 Fitted are: behavioural vectors of items and the kinds they fall into, how much each is bought, what
 shoppers own, how what they buy hangs on taste, popularity and ownership (a logistic model of bought
-items against others), and how likely a visit is followed by another. What no journal of purchases
+items against others), and how many visits are followed by another. What no journal of purchases
 tells is assumed, and stands in `Habits`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from sklearn.utils.extmath import randomized_svd
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 WIDTH, KINDS = 16, 12
-RETURN_SECONDS = 30 * 86_400.0
 VISITS_MIN, OWNED_MAX, FITTED_VISITS = 2, 60, 4000
 
 
@@ -92,7 +90,7 @@ def fitted(visits: Sequence[Visit], items: int, seed: int) -> ShopWorld:
         popularity=popularity,
         owned=[_owned(them) for them in known],
         liking=_liking(known, vectors, popularity, np.random.default_rng(seed)),
-        returns=_returns(known),
+        returns=1.0 - sum(bool(them) for them in of_shopper) / len(visits),
         kindred=[np.flatnonzero(kind == number) for number in range(KINDS)],
     )
 
@@ -144,10 +142,3 @@ def signs(items: Numbers, owned: Numbers, vectors: Floats, popularity: Floats) -
     """Taste, popularity and ownership of items [n, 3]."""
     near = vectors[items] @ taste(owned, vectors)
     return np.stack([near, popularity[items], np.isin(items, owned).astype(float)], axis=1)
-
-
-def _returns(known: Sequence[Sequence[Visit]]) -> float:
-    """How likely a visit is followed by another soon."""
-    gaps = [b.time - a.time for them in known for a, b in pairwise(them)]
-    visits = len(gaps) + len(known)
-    return float(sum(gap <= RETURN_SECONDS for gap in gaps) / visits)

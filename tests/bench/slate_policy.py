@@ -55,7 +55,7 @@ def main() -> None:
             adds = reinforce.of(policy)
             trials.append(
                 {
-                    "policy": name,
+                    "learned": name,
                     "seed": seed,
                     **policy_trial.verdict(judged(unseen, seed), adds, seed),
                 }
@@ -78,9 +78,9 @@ def arguments() -> argparse.Namespace:
     """How much to measure."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.slate_policy", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--episodes", type=int, default=2000, help="of the log, and of each round")
-    parser.add_argument("--rounds", type=int, default=8, help="in the simulator")
-    parser.add_argument("--judged", type=int, default=3000, help="shoppers that both serve")
+    parser.add_argument("--episodes", type=int, default=1500, help="of the log, and of each round")
+    parser.add_argument("--rounds", type=int, default=6, help="in the simulator")
+    parser.add_argument("--judged", type=int, default=2000, help="shoppers that both serve")
     parser.add_argument("--purchases", type=Path, default=SALES, help="NDJSON, also .gz")
     return parser.parse_args()
 

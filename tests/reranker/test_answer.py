@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import orjson
 import pytest
 import redis
+import torch
 from elasticsearch import Elasticsearch, helpers
 from flask.testing import FlaskClient
 
@@ -25,6 +27,9 @@ from indexer.errors import EncoderUnavailable
 from reranker.app import create_app
 from reranker.experiments.experiment import Experiment
 from reranker.experiments.experiment_book import ExperimentBook
+from reranker.fusion.registry import Registry, for_policy
+from reranker.learning import policy_artifact
+from reranker.learning.slate_policy import SlatePolicy
 from reranker.retrieval.node import Nodes
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
@@ -541,6 +546,41 @@ def test_a_degraded_answer_tries_nothing(process: Process, shop: Generation) -> 
         assert "exploration" not in answer
     plain = client(process)
     assert "exploration" not in search(plain, shop, record=True)[1]["hitweave"]
+
+
+def test_a_promoted_slate_policy_serves_only_where_a_setting_says_so(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "models", for_policy(shop.index))
+    torch.manual_seed(1)
+    policy = SlatePolicy(len(definition.SIGNALS))
+    torch.nn.init.normal_(policy.outer.weight)
+    varied = np.random.default_rng(1).normal(size=(3, 9, len(definition.SIGNALS)))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    signals = varied.astype(np.float32)
+    written = policy_artifact.write(registry, shop, policy, signals, {}, now)
+    registry.promote(written.version)
+    process.models.look()
+    asks = {"query": QUERY, "ext": {"hitweave": {"record": False, "explain": True}}}
+    allowed = process.settings.model_copy(update={"slate_policy": True})
+    on, off = client(process, settings=allowed), client(process)
+
+    def parts(asked: FlaskClient) -> set[str]:
+        answer = asked.post(f"/{shop.index}/_search", json=asks).get_json()
+        for hit in answer["hits"]["hits"]:
+            adds_up(hit["_explanation"])
+            assert hit["_explanation"]["value"] == hit["_score"]
+        details = [
+            part for hit in answer["hits"]["hits"] for part in hit["_explanation"]["details"]
+        ]
+        return {part["description"] for part in details if part["value"] != 0}
+
+    named = f"slate policy {written.version}"
+    assert named in parts(on)
+    assert named not in parts(off)
+    registry.rollback()
+    process.models.look()
+    assert named not in parts(on)
 
 
 def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:
