@@ -25,6 +25,7 @@ COMMANDS = {
     "catalogue": "Index products from JSONL or CSV.",
     "events": "Import shopper behaviour (UBI events and queries).",
     "train": "Learn a fusion model from behaviour; promote it if it is better.",
+    "policy": "Learn a slate policy for the long run; promote it if the log says it earns more.",
     "tune": "Search settings of training within a time budget.",
     "evaluate": "Measure the serving path against judgements.",
     "export": "Write catalogue, journal or training lists as a Parquet file.",

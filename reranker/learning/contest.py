@@ -220,10 +220,7 @@ def _by_graph(graph: bytes, learned: Learned) -> NDArray[np.float32]:
 
 
 def _version(registry: Registry, now: datetime) -> str:
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-    taken = {m.version for m in registry.versions()}
-    names = (stamp, *(f"{stamp}-{n}" for n in range(2, 100)))
-    return next(name for name in names if name not in taken)
+    return registry.unused(now.astimezone(UTC).strftime("%Y%m%dT%H%M%S"))
 
 
 def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, Any]:

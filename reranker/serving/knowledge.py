@@ -57,7 +57,8 @@ class Asked:
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
     index's vectors; `kept_as` names whose models score, None: those of the index's searches;
     `model` is a version in place of the serving one. `layer` is the key that the
-    adaptive layer was read by, None: it was not.
+    adaptive layer was read by, None: it was not. `policy` says whether a slate policy may add to
+    the scores.
     """
 
     index: str
@@ -72,6 +73,7 @@ class Asked:
     kept_as: str | None = None
     model: str | None = None
     layer: str | None = None
+    policy: bool = False
 
 
 def ask(
