@@ -27,7 +27,7 @@ def write(
     registry: Registry,
     generation: Generation,
     policy: SlatePolicy,
-    signals: NDArray[np.float32],
+    signals: NDArray[np.floating],
     metrics: Mapping[str, Any],
     now: datetime,
 ) -> Manifest:

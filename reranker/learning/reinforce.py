@@ -30,7 +30,7 @@ class Schedule:
     """How long and how carefully."""
 
     episodes: int = 2000  # of the log, and of each round
-    rounds: int = 8
+    rounds: int = 3
     epochs: int = 4
     batch: int = 256
     rate: float = 0.003
@@ -43,13 +43,13 @@ class Schedule:
 class Log:
     """Searches in order, with what was shown and what came of it."""
 
-    signals: NDArray[np.float32]  # [T, n, signals]
+    signals: NDArray[np.floating]  # [T, n, signals]
     scores: Floats  # [T, n] without what a policy adds
     slate: NDArray[np.int64]  # [T, places] rows
     beta: Floats  # [T, places] how much whoever showed them liked to
     rewards: Floats  # [T, places]
     returns: Floats  # [T, places]
-    episode: NDArray[np.int64]  # [T]
+    episode: NDArray[np.int64]  # [T] of one log
 
     def __len__(self) -> int:
         return len(self.slate)
@@ -106,7 +106,7 @@ def episodes(
             own = scores + adds(signals)
             noise = chance * random.gumbel(size=CANDIDATES)
             slate = np.argsort(-(own / TEMPERATURE + noise))[:PLACES].astype(np.int64)
-            seen = (signals, scores, slate, liked(own)[slate])
+            seen = (signals.astype(np.float16), scores, slate, liked(own)[slate])
             for name, value in zip(("signals", "scores", "slate", "beta"), seen, strict=True):
                 columns[name].append(value)
             signals, _, gone, cut, info = env.step(slate)
@@ -156,9 +156,8 @@ def loss(
     policy: SlatePolicy, log: Log, advantage: Floats, rows: NDArray[np.intp], cap: float
 ) -> Tensor:
     """Its gradient is the corrected policy gradient, downwards."""
-    scores = torch.from_numpy(log.scores[rows]).float() + policy(
-        torch.from_numpy(log.signals[rows])
-    )
+    signals = torch.from_numpy(log.signals[rows].astype(np.float32))
+    scores = torch.from_numpy(log.scores[rows]).float() + policy(signals)
     chances = torch.log_softmax(scores / TEMPERATURE, dim=1)
     chosen = chances.gather(1, torch.from_numpy(log.slate[rows]))
     with torch.no_grad():
@@ -182,7 +181,10 @@ def _batches(count: int, schedule: Schedule, seed: int) -> Iterator[NDArray[np.i
 def learned(
     env: ShopperEnv, log: Log, schedule: Schedule, tell: Callable[[int, float], None]
 ) -> SlatePolicy:
-    """From a log of the behaviour policy, then round by round from what it shows itself."""
+    """From a log of the behaviour policy, then round by round from that and all it showed itself.
+
+    A round alone would be too little to learn from: chance would carry the policy away.
+    """
     torch.manual_seed(schedule.seed)
     policy = SlatePolicy(len(definition.SIGNALS))
     improve(policy, log, schedule, schedule.seed)
@@ -190,5 +192,16 @@ def learned(
         seed = schedule.seed * 1000 + number
         own, worths = episodes(env, of(policy), schedule.episodes, seed, schedule.discount)
         tell(number, float(np.mean([it.reward for it in worths])))
-        improve(policy, own, schedule, seed)
+        log = joined(log, own)
+        improve(policy, log, schedule, seed)
     return policy
+
+
+def joined(first: Log, second: Log) -> Log:
+    """The searches of both."""
+    return Log(
+        **{
+            name: np.concatenate([getattr(first, name), getattr(second, name)])
+            for name in Log.__dataclass_fields__
+        }
+    )

@@ -30,6 +30,7 @@ from reranker.learning.slate_policy import TEMPERATURE
 SALES = Path("compose/sample/onlineretail-purchases.ndjson.gz")
 PARTS = ("reward", "searches", "clicks", "purchases", "apart")
 DRAWS = 256  # that chances of places are counted over
+HOWS = {"drawn": 1.0, "by falling score": 0.0}
 NORMAL = 1.959964
 console = Console(stderr=True)
 Row = dict[str, Any]
@@ -51,6 +52,12 @@ def main() -> None:
             "and in the simulator": reinforce.learned(env, log, schedule, told),
         }
         unseen, _ = reinforce.episodes(env, reinforce.nothing, schedule.episodes, seed + 200)
+        behaviour = {
+            chance: reinforce.episodes(
+                env, reinforce.nothing, args.judged, seed + 300, chance=chance
+            )[1]
+            for chance in HOWS.values()
+        }
         for name, policy in policies.items():
             adds = reinforce.of(policy)
             trials.append(
@@ -61,13 +68,11 @@ def main() -> None:
                 }
             )
             console.print(trials[-1])
-            for how, chance in (("drawn", 1.0), ("by falling score", 0.0)):
-                both = [
-                    reinforce.episodes(env, it, args.judged, seed + 300, chance=chance)[1]
-                    for it in (adds, reinforce.nothing)
-                ]
-                served.setdefault(f"{name}, {how}", []).append(table(both))
-                rows.append({"policy": name, "how": how, "seed": seed, **compared([table(both)])})
+            for how, chance in HOWS.items():
+                _, own = reinforce.episodes(env, adds, args.judged, seed + 300, chance=chance)
+                both = table([own, behaviour[chance]])
+                served.setdefault(f"{name}, {how}", []).append(both)
+                rows.append({"policy": name, "how": how, "seed": seed, **compared([both])})
                 console.print(rows[-1])
     pooled = [{"policy": name, **compared(found)} for name, found in served.items()]
     show(pooled)
@@ -79,8 +84,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.slate_policy", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--episodes", type=int, default=1500, help="of the log, and of each round")
-    parser.add_argument("--rounds", type=int, default=6, help="in the simulator")
-    parser.add_argument("--judged", type=int, default=2000, help="shoppers that both serve")
+    parser.add_argument("--rounds", type=int, default=2, help="in the simulator")
+    parser.add_argument("--judged", type=int, default=1500, help="shoppers that both serve")
     parser.add_argument("--purchases", type=Path, default=SALES, help="NDJSON, also .gz")
     return parser.parse_args()
 
@@ -120,7 +125,11 @@ def judged(log: Log, seed: int) -> list[Judged]:
         drawn = np.argsort(-(log.scores[at] / TEMPERATURE + noise), axis=1)[:, :PLACES]
         slate = log.slate[at]
         chances = ((drawn == slate).sum(axis=0) + 1.0) / (DRAWS + 1.0)
-        found.append(Judged(log.signals[at], log.scores[at], slate, chances, log.rewards[at]))
+        found.append(
+            Judged(
+                log.signals[at].astype(np.float32), log.scores[at], slate, chances, log.rewards[at]
+            )
+        )
     return found
 
 

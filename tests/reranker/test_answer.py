@@ -532,10 +532,13 @@ def test_what_is_tried_is_recorded_with_its_chances_and_kept_for_later_pages(
         assert attributes["exploration"].items() >= told.items()
         assert all(0 < chance <= 1 for chance in told["propensities"])
     # The first page says what stood behind it too, so that another order can be judged.
-    served = [it.served for _, batch in taken for it in batch if it.served is not None]
     beside = kept[0]["exploration"]
     assert beside["further"] == ids(second)
-    assert len(beside["scores"]) == len(served[-2].signals) == len(TITLES)
+    assert len(beside["scores"]) == len(TITLES)
+    searches = [it for _, batch in taken for it in batch if it.document["query_id"] == query_id]
+    assert searches[0].served is not None
+    assert len(searches[0].served.signals) == len(TITLES)
+    assert "further" not in kept[1]["exploration"]
 
 
 def test_a_degraded_answer_tries_nothing(process: Process, shop: Generation) -> None:

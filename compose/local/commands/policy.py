@@ -12,7 +12,7 @@ from indexer import connections, settings
 @click.command("policy")
 @click.argument("index")
 @click.option("--episodes", type=click.IntRange(min=10), default=2000, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=0), default=8, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=0), default=3, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def command(index: str, episodes: int, rounds: int, seed: int) -> None:
     """Learn a slate policy of INDEX for clicks, purchases, variety and shoppers who come back.
