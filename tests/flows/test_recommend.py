@@ -11,6 +11,10 @@ import pytest
 import requests
 from elasticsearch import Elasticsearch
 
+from indexer import settings
+from indexer.catalogue import card
+from reranker.fusion import artifact, node_file, node_model
+from reranker.fusion.registry import Registry, for_recommendations
 from reranker.learning import taste_index
 from tests.conftest import Stack
 from tests.flows.worker_process import wait_until
@@ -76,6 +80,20 @@ def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     said: Any = stack.run_json("train", name, "--config", str(schedule))
     assert said["recommendations"]["promoted"], said["recommendations"]["why"]
     return name
+
+
+def test_what_is_learned_keeps_its_network_for_other_runtimes(index: str) -> None:
+    registry = Registry(settings.load().models_dir, for_recommendations(index))
+    loaded = artifact.load(registry.path(str(registry.current())))
+    known = loaded.item_table
+    unknown = [np.zeros(0, card.card_dtype(loaded.manifest.dims)), np.zeros(0, dtype=bool)]
+    dims, now = loaded.manifest.dims, 0.0
+    items = node_model.stock([], *unknown, [], dims=dims, now=now, table=known)
+    content = node_model.packed(loaded, items, concrete=index, made_at="now")
+    facts, arrays = node_file.read(content)
+    assert facts["attention_heads"] == loaded.manifest.config["attention_heads"]
+    assert arrays["0/query.weight"].shape[1] == dims
+    assert all(np.isfinite(arrays[name]).all() for name in arrays if name.startswith("0/"))
 
 
 def recommended(stack: Stack, index: str, **sent: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 package hitweave.fusion.model;
 
+import org.elasticsearch.core.IOUtils;
 import org.elasticsearch.xcontent.XContentParser;
 import org.elasticsearch.xcontent.XContentParserConfiguration;
 import org.elasticsearch.xcontent.json.JsonXContent;
@@ -66,7 +67,7 @@ final class ModelFile {
         } catch (RuntimeException error) {
             throw new BrokenModel("its parts do not fit each other (" + error + "): export it again");
         } finally {
-            Files.deleteIfExists(copy);
+            IOUtils.deleteFilesIgnoringExceptions(copy); // where a mapped file cannot be, the system does it some day
         }
     }
 

@@ -11,6 +11,7 @@ import org.elasticsearch.threadpool.ThreadPool;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HashMap;
@@ -45,7 +46,8 @@ public final class Models implements Closeable {
 
     /** The model of a concrete index; null where there is none. */
     public NodeModel of(String index) {
-        return models.values().stream().filter(model -> model.knows(index)).findFirst().orElse(null);
+        Map<String, NodeModel> now = models;
+        return names.stream().map(now::get).filter(model -> model != null && model.knows(index)).findFirst().orElse(null);
     }
 
     private synchronized void look() {
@@ -72,6 +74,9 @@ public final class Models implements Closeable {
             LOGGER.info("[{}] serves: model [{}], {} items", file, model.version(), model.items());
             return model;
         } catch (IOException | RuntimeException error) {
+            if (error instanceof IOException && (error instanceof BrokenModel || error instanceof NoSuchFileException) == false) {
+                tried.remove(name); // no fault of the file's: the next look may succeed
+            }
             String before = serving == null ? "nothing" : "model [" + serving.version() + "]";
             LOGGER.warn("[{}] is refused, {} serves in its place: {}", file, before, error.toString());
             return serving;
