@@ -77,7 +77,11 @@ def impressions(searches: Sequence[Judged], adds: Adds, seed: int) -> Impression
 
 
 def as_log(searches: Sequence[Judged]) -> Log | None:
-    """Searches of the most common shape as a log to learn from; what came later is not known."""
+    """Searches of the most common shape as a log to learn from.
+
+    What came later is not known, and the chance of a place stands for that of the page, which is
+    no smaller: weights are too large rather than too small, and capped.
+    """
     shapes = Counter((len(it.scores), len(it.shown)) for it in searches)
     if not shapes:
         return None

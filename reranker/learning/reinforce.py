@@ -1,10 +1,12 @@
 """REINFORCE over slates that another policy showed (Chen et al. 2019, WSDM, Top-K Off-Policy
 Correction for a REINFORCE Recommender System, arXiv 1812.02353).
 
-The gradient of an item shown is its return times grad log pi, times pi / beta (capped) for what the
-policy that logged it liked to show, times K (1 - pi)^(K - 1) for the other places that could have
-shown it too. Returns are what the item earned plus its share of all that the shopper's later
-searches earned; the mean return of its place is taken off, since a place earns by where it is.
+An item is on a page of K with chance alpha = 1 - (1 - pi)^K, whose gradient is K (1 - pi)^(K - 1)
+pi grad log pi. So the gradient of an item shown is its return times that, over the chance beta with
+which whoever logged it had it on the page (pi / beta is capped). The paper's beta is that of one
+pick, which differs by the factor K where pages are drawn from millions, but not where from thirty.
+Returns are what the item earned plus its share of all that the shopper's later searches earned; the
+mean return of its place is taken off, since a place earns by where it is.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +32,7 @@ class Schedule:
     """How long and how carefully."""
 
     episodes: int = 2000  # of the log, and of each round
-    rounds: int = 3
+    rounds: int = 0  # further ones, from what the policy shows itself
     epochs: int = 4
     batch: int = 256
     rate: float = 0.003
@@ -46,7 +48,7 @@ class Log:
     signals: NDArray[np.floating]  # [T, n, signals]
     scores: Floats  # [T, n] without what a policy adds
     slate: NDArray[np.int64]  # [T, places] rows
-    beta: Floats  # [T, places] how much whoever showed them liked to
+    beta: Floats  # [T, places] how likely each was to be on the page
     rewards: Floats  # [T, places]
     returns: Floats  # [T, places]
     episode: NDArray[np.int64]  # [T] of one log
@@ -106,7 +108,8 @@ def episodes(
             own = scores + adds(signals)
             noise = chance * random.gumbel(size=CANDIDATES)
             slate = np.argsort(-(own / TEMPERATURE + noise))[:PLACES].astype(np.int64)
-            seen = (signals.astype(np.float16), scores, slate, liked(own)[slate])
+            on_page = 1.0 - (1.0 - liked(own)[slate]) ** PLACES
+            seen = (signals.astype(np.float16), scores, slate, on_page)
             for name, value in zip(("signals", "scores", "slate", "beta"), seen, strict=True):
                 columns[name].append(value)
             signals, _, gone, cut, info = env.step(slate)

@@ -12,16 +12,17 @@ from indexer import connections, settings
 @click.command("policy")
 @click.argument("index")
 @click.option("--episodes", type=click.IntRange(min=10), default=2000, show_default=True)
-@click.option("--rounds", type=click.IntRange(min=0), default=3, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def command(index: str, episodes: int, rounds: int, seed: int) -> None:
     """Learn a slate policy of INDEX for clicks, purchases, variety and shoppers who come back.
 
-    It learns from simulated shoppers, fitted to the purchases in the journal, in so many rounds of
-    so many episodes, and from searches recorded with HITWEAVE_EXPLORATION_SHARE above 0. It is
-    promoted only if SNIPS and DR say, on such searches that it did not learn from, that it earns
-    more than what serves; and it serves only with HITWEAVE_SLATE_POLICY. `hitweave models` has it
-    as INDEX@policy. The last line of stdout is one JSON object.
+    It learns from simulated shoppers, fitted to the purchases in the journal: so many EPISODES that
+    are answered without it, then ROUNDS of as many that it answers itself; and from searches
+    recorded with HITWEAVE_EXPLORATION_SHARE above 0. It is promoted only if SNIPS and DR say, on
+    such searches that it did not learn from, that it earns more than what serves; and it serves
+    only with HITWEAVE_SLATE_POLICY. `hitweave models` has it as INDEX@policy. The last line of
+    stdout is one JSON object.
     """
     from indexer.catalogue import generation
     from reranker.learning import job, slate_job
