@@ -25,12 +25,14 @@ from reranker.recommend.wish import Wish
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.node import JSON, NDJSON, LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
-from reranker.serving import explaining, knowledge, order, scoring, sentences, titles
+from reranker.serving import explaining, knowledge, order, scoring, sentences, titles, varied
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
 from reranker.serving.models import Loaded
 from reranker.serving.process import Process
 from reranker.serving.reasons import Reason
+from reranker.serving.scoring import Fused
+from reranker.serving.varied import Varied
 from reranker.signals.past import Past
 
 SEARCH_SHARE, TITLES_SHARE = 0.6, 0.9
@@ -50,11 +52,15 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The items, best first, which model ordered them, and why they are less than they could be."""
+    """The items, best first, which model ordered them, and why they are less than they could be.
+
+    `varied` is None where no variety was asked for.
+    """
 
     items: Sequence[Recommended]
     model: str | None = None
     degraded: str | None = None
+    varied: Varied | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,36 +233,49 @@ def _search(
 def _ordered(
     process: Process, wish: Wish, basis: _Basis, proposals: Proposals, deadline: Deadline
 ) -> Advice:
-    """The proposals that can be had, by the model for a hybrid, else as their source put them."""
-    generation = wish.generation
-    dims, index = generation.recipe.dims, generation.index
+    """The proposals that can be had, by the model for a hybrid, else as their source put them;
+    with variety where that is wanted.
+    """
     if not len(proposals):
         return Advice(())
-    remembered = knowledge.items(process.memory, process.refill, index, proposals.ids, dims)
-    model, degraded, scores = None, None, proposals.scores
-    if wish.strategy == "hybrid":
-        asked = Asked(
-            index=index,
-            recipe_digest=recipe_digest(generation.recipe),
-            text="",
-            candidates=proposals.candidates(),
-            window=len(proposals),
-            vector=None,
-            who=Known(basis.past, query_stats.decode(None)),
-            dims=dims,
-            context=wish.context,
-            kept_as=for_recommendations(index),
-        )
-        fused = scoring.fused(process.memory, process.refill, process.models, asked)
-        model, degraded, scores = fused.model, fused.degraded, fused.scores
+    generation = wish.generation
+    remembered = knowledge.items(
+        process.memory, process.refill, generation.index, proposals.ids, generation.recipe.dims
+    )
     there = remembered.present & remembered.available
-    rows = [row for row in order.by_score(scores).rows.tolist() if there[row]][: wish.size]
+    fused = _fused(process, wish, basis, proposals)
+    policy = generation.config.diversity
+    wanted = varied.wish_among(proposals.ids, remembered.cards, wish.dial, policy, basis.past)
+    found = wanted.varied(fused, there)
+    scores, places = (fused.scores, None) if found is None else (found.scores, found.places)
+    ordered = order.by_score(scores, places=places).rows
+    rows = ordered[there[ordered]][: wish.size].tolist()
     why = _reasons(process, wish, basis, proposals, rows, deadline)
     items = [
         Recommended(proposals.ids[row], float(scores[row]), proposals.source[row], reason)
         for row, reason in zip(rows, why, strict=True)
     ]
-    return Advice(items, model, degraded)
+    return Advice(items, fused.model, fused.degraded, found)
+
+
+def _fused(process: Process, wish: Wish, basis: _Basis, proposals: Proposals) -> Fused:
+    """Scores of the proposals: the model's for a hybrid, else those of the source."""
+    if wish.strategy != "hybrid":
+        return Fused(proposals.scores, log_odds=False)
+    generation = wish.generation
+    asked = Asked(
+        index=generation.index,
+        recipe_digest=recipe_digest(generation.recipe),
+        text="",
+        candidates=proposals.candidates(),
+        window=len(proposals),
+        vector=None,
+        who=Known(basis.past, query_stats.decode(None)),
+        dims=generation.recipe.dims,
+        context=wish.context,
+        kept_as=for_recommendations(generation.index),
+    )
+    return scoring.fused(process.memory, process.refill, process.models, asked)
 
 
 def _reasons(
