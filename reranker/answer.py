@@ -51,6 +51,7 @@ from reranker.serving.recorder import Search
 from reranker.serving.ruling import RuledList, Source
 from reranker.serving.scoring import Fused
 from reranker.serving.varied import Varied, Wish, by_names, wish_of, with_variety
+from reranker.signals import declared
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE = 0.8
@@ -134,6 +135,7 @@ def rank(process: Process, call: Call) -> Ranking:
         who=who,
         dims=generation.recipe.dims,
         context=request.options.context,
+        context_keys=generation.config.context,
         model=request.options.model,
         layer=layer,
     )
@@ -219,6 +221,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         who=who,
         dims=generation.recipe.dims,
         context=given.context,
+        context_keys=generation.config.context,
         layer=layer,
     )
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
@@ -369,12 +372,14 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         return
     ids = [hit["_id"] for hit in answer["hits"]["hits"]]
     own = answer["hitweave"]
+    request, keys = call.request, call.generation.config.context
     document = response.recorded_query(
-        call.request,
+        request,
         application=call.generation.index,
         query_id=call.query_id,
         ids=ids,
         timestamp=event.iso(process.clock()),
+        context=declared.worth_keeping(request.options.context, keys),
         rules=own.get("rules", ()),
         experiment=exposure.logged(own.get("experiment"), call.deadline.took_ms(), own["degraded"]),
     )

@@ -273,6 +273,7 @@ def _fused(process: Process, wish: Wish, basis: _Basis, proposals: Proposals) ->
         who=Known(basis.past, query_stats.decode(None)),
         dims=generation.recipe.dims,
         context=wish.context,
+        context_keys=generation.config.context,
         kept_as=for_recommendations(generation.index),
     )
     return scoring.fused(process.memory, process.refill, process.models, asked)

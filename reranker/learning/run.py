@@ -115,6 +115,7 @@ def prepare(
         query_row={query: row for row, query in enumerate(queries)},
         tables=tables,
         table_of_moment=of_moment,
+        context_keys=material.context_keys,
     )
     return made, world
 
@@ -137,6 +138,7 @@ def prepare_visits(
         query_row={"": 0},
         tables=tables,
         table_of_moment=of_moment,
+        context_keys=material.context_keys,
         propose=Proposer(goods),
     )
     return made, world

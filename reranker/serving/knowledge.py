@@ -7,7 +7,7 @@ searches: `ask` before, `Known` after.
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
+from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import metrics
 from reranker.serving.memory import Memory, Reading, Revisions
@@ -60,7 +61,8 @@ class Asked:
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
     index's vectors; `kept_as` names whose models score, None: those of the index's searches;
     `model` is a version in place of the serving one. `layer` is the key that the
-    adaptive layer was read by, None: it was not.
+    adaptive layer was read by, None: it was not. Of `context` the model goes by `context_keys` and
+    by what it always knows.
     """
 
     index: str
@@ -75,6 +77,7 @@ class Asked:
     kept_as: str | None = None
     model: str | None = None
     layer: str | None = None
+    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
 
 
 def ask(
@@ -208,5 +211,6 @@ def situation(
         prepared=past,
         query_stats=who.query_stats,
         context=asked.context,
+        context_keys=asked.context_keys,
         item_table=item_table,
     )
