@@ -13,7 +13,14 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer import identity
-from indexer.behaviour import query_stats, shopper_profile, state, trending, watermark
+from indexer.behaviour import (
+    pending,
+    query_stats,
+    shopper_profile,
+    state,
+    trending,
+    watermark,
+)
 from indexer.catalogue import card
 from indexer.errors import ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
@@ -91,11 +98,12 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     generation, memory = wish.generation, process.memory
     suffixes = [state.WATERMARK, trending.BOARD]
     if wish.shopper is not None:
-        suffixes.append(state.shopper_key(wish.shopper))
-    values = (*memory.ask(generation.index, suffixes).finish(), None)
+        suffixes += [state.shopper_key(wish.shopper), pending.key(wish.shopper)]
+    values = (*memory.ask(generation.index, suffixes).finish(), None, None)
     mark = watermark.decode(values[0])
     now = process.clock() if mark.at is None else mark.at
-    profile = shopper_profile.decode(values[2] if wish.shopper is not None else None)
+    known = None if wish.shopper is None else pending.over(values[2], values[3])
+    profile = shopper_profile.decode(known)
     profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
     whole = seeds.touched_now(profile, wish.seeds, now)
     dims = generation.recipe.dims

@@ -13,7 +13,6 @@ from elasticsearch import Elasticsearch
 
 from reranker.learning import taste_index
 from tests.conftest import Stack
-from tests.flows.worker_process import wait_until
 from tests.reranker.learning import shop as made_up
 
 ONES = np.ones((1, 8), np.float32)
@@ -202,10 +201,8 @@ def test_a_deed_is_seen_in_the_next_recommendation(stack: Stack, index: str) -> 
     }
     assert recommended(stack, index, user_id=user)["items"][0]["source"] == "trending"
     assert requests.post(f"{stack.sidecar_url}/events", json=event, timeout=30).status_code == 202
-    wait_until(
-        lambda: colour(ids(recommended(stack, index, user_id=user, repeats=False))[0]) == "blue",
-        30,
-    )
+    found = recommended(stack, index, user_id=user, repeats=False)
+    assert colour(ids(found)[0]) == "blue"
 
 
 @pytest.mark.parametrize(
