@@ -11,7 +11,7 @@ from tests.bench.killing import PARTS, Post, Stores
 from tests.conftest import Stack
 from tests.flows import behaviour
 
-EVENTS, KILLS, SEED = 4000, 6, 3
+EVENTS, KILLS, SEED = 2000, len(PARTS), 3
 
 
 def test_killing_any_part_loses_and_doubles_no_event(
