@@ -53,6 +53,7 @@ from reranker.serving.recorder import Search
 from reranker.serving.ruling import RuledList, Source
 from reranker.serving.scoring import Fused
 from reranker.serving.varied import Varied, Wish, by_names, wish_of, with_variety
+from reranker.signals import declared
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE = 0.8
@@ -140,6 +141,7 @@ def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
         who=who,
         dims=generation.recipe.dims,
         context=request.options.context,
+        context_keys=generation.config.context,
         model=request.options.model,
         layer=layer,
         policy=process.settings.slate_policy and request.options.model is None,
@@ -234,6 +236,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         who=who,
         dims=generation.recipe.dims,
         context=given.context,
+        context_keys=generation.config.context,
         layer=layer,
     )
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
@@ -363,17 +366,19 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         return
     ids = [hit["_id"] for hit in answer["hits"]["hits"]]
     own = answer["hitweave"]
+    request, keys = call.request, call.generation.config.context
     explored, seen = own.get("exploration"), ids
-    if explored and made and call.request.start == 0:
+    if explored and made and request.start == 0:
         further = made.further(ids, process.settings.record_signals)
         seen = [*ids, *further]
         explored = {**explored, "further": further, "scores": made.without_chance(seen)}
     document = response.recorded_query(
-        call.request,
+        request,
         application=call.generation.index,
         query_id=call.query_id,
         ids=ids,
         timestamp=event.iso(process.clock()),
+        context=declared.worth_keeping(request.options.context, keys),
         rules=own.get("rules", ()),
         experiment=exposure.logged(own.get("experiment"), call.deadline.took_ms(), own["degraded"]),
         exploration=explored,

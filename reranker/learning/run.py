@@ -116,6 +116,7 @@ def prepare(
         query_row={query: row for row, query in enumerate(queries)},
         tables=every,
         table_of_moment=of_moment,
+        context_keys=material.context_keys,
     )
     return made, world
 
@@ -138,6 +139,7 @@ def prepare_visits(
         query_row={"": 0},
         tables=every,
         table_of_moment=of_moment,
+        context_keys=material.context_keys,
         propose=Proposer(goods),
     )
     return made, world

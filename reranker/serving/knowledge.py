@@ -5,7 +5,7 @@ searches: `ask` before, `Known` after.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from indexer.behaviour import (
 from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.query_stats import QueryStats
 from indexer.catalogue import card
+from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import histories, metrics
 from reranker.serving.histories import Pasts
@@ -58,7 +59,7 @@ class Asked:
     index's vectors; `kept_as` names whose models score, None: those of the index's searches;
     `model` is a version in place of the serving one. `layer` is the key that the
     adaptive layer was read by, None: it was not. `policy` says whether a slate policy may add to
-    the scores.
+    the scores. Of `context` the model goes by `context_keys` and by what it always knows.
     """
 
     index: str
@@ -74,6 +75,7 @@ class Asked:
     model: str | None = None
     layer: str | None = None
     policy: bool = False
+    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
 
 
 def ask(
@@ -177,5 +179,6 @@ def situation(
         prepared=past,
         query_stats=who.query_stats,
         context=asked.context,
+        context_keys=asked.context_keys,
         item_table=item_table,
     )
