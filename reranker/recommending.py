@@ -116,15 +116,19 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     suffixes = [state.WATERMARK, trending.BOARD]
     if wish.shopper is not None:
         suffixes += [state.shopper_key(wish.shopper), pending.key(wish.shopper)]
-    values = (*memory.ask(generation.index, suffixes).finish(), None, None)
+    reading = memory.ask(generation.index, suffixes)
+    values = (*reading.finish(), None, None)
     mark = watermark.decode(values[0])
     now = process.clock() if mark.at is None else mark.at
     known = None if wish.shopper is None else pending.over(values[2], values[3])
-    profile = shopper_profile.decode(known)
-    profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
-    whole = seeds.touched_now(profile, wish.seeds, now)
     dims = generation.recipe.dims
-    past = knowledge.past_of(memory, generation.index, whole, dims, now)
+    if known is not None and not wish.session and not wish.seeds:
+        past = knowledge.kept_past(memory, process.pasts, reading, known, dims, now)
+    else:
+        profile = shopper_profile.decode(known)
+        profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
+        whole = seeds.touched_now(profile, wish.seeds, now)
+        past = knowledge.past_of(memory, generation.index, whole, dims, now)
     start = past
     if wish.seeds:
         alone = seeds.touched_now(shopper_profile.empty(), wish.seeds, now)

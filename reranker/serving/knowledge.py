@@ -134,15 +134,19 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
     layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
     if shopper_blob is None:
         return Known(Past(shopper_profile.empty(), None, (), now), stats, layer)
+    return Known(kept_past(memory, pasts, reading, shopper_blob, dims, now), stats, layer)
+
+
+def kept_past(
+    memory: Memory, pasts: Pasts, reading: Reading, shopper_blob: bytes, dims: int, now: float
+) -> Past:
+    """The past of a shopper's value, made ready now where none is kept under these revisions."""
     past = pasts.find(reading.index, shopper_blob, reading.revisions)
     if past is None:
-        past = _past(memory, reading.index, shopper_blob, dims, now)
+        shopper = shopper_profile.decode(shopper_blob)
+        past = past_of(memory, reading.index, shopper, dims, now)
         pasts.keep(reading.index, shopper_blob, reading.revisions, past)
-    return Known(past, stats, layer)
-
-
-def _past(memory: Memory, index: str, shopper_blob: bytes, dims: int, now: float) -> Past:
-    return past_of(memory, index, shopper_profile.decode(shopper_blob), dims, now)
+    return past
 
 
 def past_of(memory: Memory, index: str, shopper: ShopperProfile, dims: int, now: float) -> Past:
