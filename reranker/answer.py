@@ -118,7 +118,7 @@ def rank(process: Process, call: Call) -> Ranking:
     personal = request.options.mode == "fused"
     layer = _layer(process, generation) if personal else None
     reading, no_memory = _ask_memory(
-        process, generation.index, call.shopper, request.text, layer, personal=personal
+        process, generation, call.shopper, request.text, layer, personal=personal
     )
     vector, no_vector = _encode(process, generation, request.text)
     asking = _start_search(process, call, vector)
@@ -204,9 +204,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     effects = ruling.effects_on(given.rules, given.text, given.context, process.clock())
     text = effects.text or given.text
     layer = _layer(process, generation)
-    reading, no_memory = _ask_memory(
-        process, generation.index, given.shopper, text, layer, personal=True
-    )
+    reading, no_memory = _ask_memory(process, generation, given.shopper, text, layer, personal=True)
     vector, no_vector = _encode(process, generation, text)
     source = Source(process.nodes, generation, given.headers, deadline.left(SEARCH_SHARE))
     ruled = ruling.narrowed_list(effects, given.candidates, source)
@@ -261,17 +259,19 @@ def _layer(process: Process, generation: Generation) -> str | None:
 
 def _ask_memory(
     process: Process,
-    index: str,
+    generation: Generation,
     shopper: str | None,
     text: str,
     layer: str | None,
     *,
     personal: bool,
 ) -> tuple[Reading | None, str | None]:
+    memory, index = process.memory, generation.index
     try:
         if not personal:
-            return knowledge.ask(process.memory, index, None, None), None
-        return knowledge.ask(process.memory, index, shopper, text, layer), None
+            return knowledge.ask(memory, index, None, None), None
+        lenders = process.generations.lenders(generation) if shopper else ()
+        return knowledge.ask(memory, index, shopper, text, layer, lenders), None
     except ValkeyUnavailable:
         return None, "valkey_unavailable"
 

@@ -14,14 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer import identity
-from indexer.behaviour import (
-    pending,
-    query_stats,
-    shopper_profile,
-    state,
-    trending,
-    watermark,
-)
+from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
@@ -36,7 +29,16 @@ from reranker.retrieval.node import JSON, LateAnswer
 from reranker.retrieval.query import IDS_BY_COLUMN
 from reranker.retrieval.query_vector import recipe_digest
 from reranker.retrieval.several import Several
-from reranker.serving import explaining, knowledge, order, scoring, sentences, titles, varied
+from reranker.serving import (
+    explaining,
+    histories,
+    knowledge,
+    order,
+    scoring,
+    sentences,
+    titles,
+    varied,
+)
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
 from reranker.serving.models import Loaded
@@ -82,11 +84,13 @@ class Advice:
 class _Basis:
     """What is known before any item is proposed.
 
-    `past` is the shopper's with the seeds as its newest items; `start` what sources start from.
+    `past` is the shopper's with the seeds as its newest items; `start` what sources start from,
+    `mine` the same without what other indices lend.
     """
 
     past: Past
     start: Past
+    mine: Past
     board: bytes | None
     loaded: Loaded | None
 
@@ -114,28 +118,29 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
 def _basis(process: Process, wish: Wish) -> _Basis:
     generation, memory = wish.generation, process.memory
     suffixes = [state.WATERMARK, trending.BOARD]
-    if wish.shopper is not None:
-        suffixes += [state.shopper_key(wish.shopper), pending.key(wish.shopper)]
-    reading = memory.ask(generation.index, suffixes)
+    own = histories.suffixes(wish.shopper) if wish.shopper else ()
+    lenders = process.generations.lenders(generation) if wish.shopper else ()
+    reading = memory.ask(generation.index, [*suffixes, *own], dict.fromkeys(lenders, own))
     values = (*reading.finish(), None, None)
     mark = watermark.decode(values[0])
     now = process.clock() if mark.at is None else mark.at
-    known = None if wish.shopper is None else pending.over(values[2], values[3])
-    dims = generation.recipe.dims
-    if known is not None and not wish.session and not wish.seeds:
-        past = knowledge.kept_past(memory, process.pasts, reading, known, dims, now)
+    known, dims = pending.over(values[2], values[3]), generation.recipe.dims
+    profile = shopper_profile.decode(known)
+    profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
+    whole = seeds.touched_now(profile, wish.seeds, now)
+    if wish.session or wish.seeds:
+        with_lent = histories.borrowed(whole, histories.lent(reading))
+        past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
     else:
-        profile = shopper_profile.decode(known)
-        profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
-        whole = seeds.touched_now(profile, wish.seeds, now)
-        past = knowledge.past_of(memory, generation.index, whole, dims, now)
-    start = past
+        past = histories.kept_past(memory, process.pasts, reading, known, dims, now)
+    start, mine = past, Past(whole, None, (), now)
     if wish.seeds:
         alone = seeds.touched_now(shopper_profile.empty(), wish.seeds, now)
-        start = knowledge.past_of(memory, generation.index, alone, dims, now)
+        start = histories.past_of(memory, generation.index, alone, dims, now)
+        mine = start
     model = for_recommendations(generation.index)
     loaded, _ = process.models.found(model, recipe_digest(generation.recipe))
-    return _Basis(past, start, values[1], loaded)
+    return _Basis(past, start, mine, values[1], loaded)
 
 
 def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> _Proposed:
@@ -145,7 +150,7 @@ def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -
     with suppress(ElasticsearchUnavailable):
         asking = _ask(process, wish, basis, deadline)
     found = {
-        "own": lambda: sources.own(start, PER_SOURCE),
+        "own": lambda: sources.own(basis.mine, PER_SOURCE),
         "bought_together": lambda: sources.together(
             start, lambda items: process.memory.names(index, items), PER_SOURCE
         ),

@@ -51,6 +51,16 @@ class IndexConfig(BaseModel):
     application: tuple[str, ...] = ()
     diversity: Diversity = Diversity()
     context: dict[Key, Declared] = Field(default_factory=lambda: dict(USUAL), max_length=KEYS_MAX)
+    # Indices of the same encoder whose shoppers' deeds count here as well.
+    history_from: tuple[str, ...] = ()
+
+    @field_validator("history_from")
+    @classmethod
+    def _names_indices(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not INDEX_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot be the name of an index")
+        return tuple(dict.fromkeys(names))
 
     @field_validator("fields")
     @classmethod

@@ -13,6 +13,7 @@ from reranker.fusion import artifact
 from reranker.fusion.artifact import Manifest
 
 CURRENT, PROMOTIONS = "current", "promotions"
+RECOMMEND = "@recommend"
 
 
 def for_recommendations(index: str) -> str:
@@ -20,7 +21,14 @@ def for_recommendations(index: str) -> str:
 
     They are the same network, fitted to lists without a query. No index can be called like that.
     """
-    return f"{index}@recommend"
+    return f"{index}{RECOMMEND}"
+
+
+def indices(models_dir: Path) -> list[str]:
+    """Indices that a model was promoted for, be it for searches or for recommendations."""
+    return sorted(
+        {it.parent.name.removesuffix(RECOMMEND) for it in models_dir.glob(f"*/{CURRENT}")}
+    )
 
 
 class Registry:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from indexer.behaviour.popularity import PURCHASE
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue.context_keys import USUAL, ContextKeys
-from reranker.learning import logged_signals
+from reranker.learning import cold_start, logged_signals
 from reranker.learning.cases import Case
 from reranker.learning.goods import Goods
 from reranker.learning.logged_signals import LoggedSignals
 from reranker.learning.moments import Moment
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import build, definition
+from reranker.signals.build import ModelInput
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import Past
 from reranker.signals.situation import HISTORY_MAX, Situation
@@ -27,6 +28,7 @@ from reranker.signals.situation import HISTORY_MAX, Situation
 LABELS = 3
 HALF = 0.5
 VARIES_MIN, NEVER_VARIED = 1e-6, 1e6
+BOUGHT = np.array([0.0, 0.0, 1.0], dtype=np.float32)  # labels of a purchase
 Found = Mapping[str, Candidates]  # query → candidates
 # What stands in a list without a search, and the past of its shopper with the list's seeds.
 Propose = Callable[[Case, Moment, ItemTable], tuple[Candidates, Past]]
@@ -41,6 +43,7 @@ class ListSet:
     item: NDArray[np.int32]  # [rows] row of the catalogue
     labels: NDArray[np.float32]  # [rows, 3] click, cart, purchase
     target: NDArray[np.bool_]  # [rows] what a derived case is measured on
+    hidden: NDArray[np.bool_]  # [rows] shown as an item that nobody ever touched
     query: NDArray[np.int32]  # [lists] row of the query vectors
     history: NDArray[np.int32]  # [lists, HISTORY_MAX] rows of the catalogue, -1: none
     history_features: NDArray[np.float16]  # [lists, HISTORY_MAX, HISTORY_FEATURES]
@@ -56,7 +59,9 @@ class ListSet:
 class Assembly:
     """How lists are made of cases. `keep` rows a list at the most, None: all of them.
 
-    To measure, `served` stays off: within a list, all signals are then of one moment.
+    To measure, `served` stays off: within a list, all signals are then of one moment. So do
+    `cold_start` and `label_doubt`, which a list's share of untouched candidates multiplies, that
+    of doubt squared.
     """
 
     keep: int | None = 64
@@ -64,6 +69,8 @@ class Assembly:
     keyword_jitter: float = 0.5  # log spread of a factor on the keyword scores of a list
     seed: int = 0
     served: bool = False  # what was logged with a search stands for what is assembled now
+    cold_start: float = 0.0  # how often a derived case's item is shown as untouched
+    label_doubt: float = 0.0  # how often its label is drawn from the prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +107,7 @@ class _Lists:
     def finished(self) -> ListSet:
         rows = {
             name: np.concatenate(self.columns[name])
-            for name in ("signals", "item", "labels", "target")
+            for name in ("signals", "item", "labels", "target", "hidden")
         }
         lists = {
             name: np.array(self.columns[name])
@@ -155,12 +162,10 @@ def _add(
     if not labels.any():
         return
     situation = _situation(case, moment, world, candidates, past, items)
-    made = build.assemble(situation)
-    target = np.array([item_id == case.target for item_id in candidates.ids])
-    if case.derived:
-        if not target.any():
-            return
-        labels *= _asked_for(made["signals"], target)[:, None]
+    shown_as = _shown_as(case, situation, labels, assembly, random)
+    if shown_as is None:
+        return
+    made, labels = shown_as.made, shown_as.labels
     history = world.goods.rows(situation.shopper.ids(min(len(situation.shopper), HISTORY_MAX)))
     signals, features = made["signals"], made["history_features"].astype(np.float16)
     shown = np.zeros(len(candidates), dtype=bool)
@@ -172,7 +177,8 @@ def _add(
         signals=signals[rows].astype(np.float16),
         item=items[rows].astype(np.int32),
         labels=labels[rows],
-        target=target[rows],
+        target=shown_as.target[rows],
+        hidden=shown_as.hidden[rows],
         query=world.query_row[case.query],
         history=_fixed(history.astype(np.int32), -1),
         history_features=_fixed(features, 0),
@@ -180,6 +186,45 @@ def _add(
         bought_before=_bought(situation.shopper, world.goods, case.target),
         time=case.time,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A list as the model is to see it: its input, and by candidate [n] what is wanted."""
+
+    made: ModelInput
+    labels: NDArray[np.float32]
+    target: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+
+
+def _shown_as(
+    case: Case,
+    situation: Situation,
+    labels: NDArray[np.float32],
+    assembly: Assembly,
+    random: np.random.Generator,
+) -> _Shown | None:
+    """The list of a case with `labels` [n, 3]; None where a derived case's item is not in it."""
+    target = np.array([item_id == case.target for item_id in situation.candidates.ids])
+    hidden = np.zeros(len(target), dtype=bool)
+    if not case.derived:
+        return _Shown(build.assemble(situation), labels, target, hidden)
+    if not target.any():
+        return None
+    labelled: NDArray[np.bool_] = np.any(labels > 0, axis=1)
+    untouched = cold_start.share_untouched(situation, labelled)
+    odds = assembly.cold_start * untouched
+    if odds > 0.0:
+        hidden = cold_start.to_hide(situation, labelled, odds, random)
+    made = build.assemble(cold_start.without(situation, hidden))
+    labels = labels * _asked_for(made["signals"], target)[:, None]
+    odds = assembly.label_doubt * untouched**2
+    row = cold_start.doubted(made["signals"], odds, random) if odds > 0.0 else None
+    if row is not None:
+        target = np.arange(len(target)) == row
+        labels = target[:, None] * BOUGHT
+    return _Shown(made, labels, target, hidden)
 
 
 def _candidates(

@@ -22,6 +22,7 @@ from reranker.learning import (
     measure,
     moments,
     plan,
+    tables,
     taste,
     visits,
     warm_start,
@@ -37,7 +38,7 @@ from reranker.learning.objective import Trained
 from reranker.learning.plan import Plan
 from reranker.learning.proposing import Proposer
 from reranker.learning.schedule import Schedule
-from reranker.learning.vectors import Vectors, vectors_of
+from reranker.learning.vectors import Vectors
 from reranker.learning.warm_start import Parent
 from reranker.signals.item_table import ItemTable
 
@@ -107,13 +108,13 @@ def prepare(
         return None
     queries = made.queries
     found, vectors = _found(material, queries, max(schedule.windows), progress)
-    tables, of_moment = tables_of(material, made, schedule, parent)
+    every, of_moment = tables.over_time(material, made, schedule, parent)
     world = World(
         goods=material.goods,
         found=dict(zip(queries, found, strict=True)),
         query_vectors=dict(zip(queries, vectors, strict=True)),
         query_row={query: row for row, query in enumerate(queries)},
-        tables=tables,
+        tables=every,
         table_of_moment=of_moment,
         context_keys=material.context_keys,
     )
@@ -129,14 +130,14 @@ def prepare_visits(
     made = visits.plan(material.events, material.goods.row.keys(), schedule)
     if made is None or not made.train or not made.held_out:
         return None
-    tables, of_moment = tables_of(material, made, schedule, parent)
+    every, of_moment = tables.over_time(material, made, schedule, parent)
     goods = material.goods
     world = World(
         goods=goods,
         found={},
         query_vectors={"": np.zeros(goods.vectors.shape[1], dtype=np.float32)},
         query_row={"": 0},
-        tables=tables,
+        tables=every,
         table_of_moment=of_moment,
         context_keys=material.context_keys,
         propose=Proposer(goods),
@@ -163,9 +164,9 @@ def learn(
     if lists is None:
         return None
     served_table, last = taste.learn(
-        material.events, world.goods, schedule.taste_width, schedule.seed, frame(world)
+        material.events, world.goods, schedule.taste_width, schedule.seed, tables.frame(world)
     )
-    vectors = vectors_for(world, last, schedule)
+    vectors = tables.vectors_for(world, last, schedule)
     trained = heads_of(lists.train, schedule.head_weights)
     log: dict[str, Any] = {}
     lesson = Lesson(
@@ -207,7 +208,12 @@ def assembled(
 ) -> Lists | None:
     """The lists of a plan, in one replay of the events."""
     training = Assembly(
-        keep=schedule.keep, windows=schedule.windows, seed=schedule.seed, served=True
+        keep=schedule.keep,
+        windows=schedule.windows,
+        seed=schedule.seed,
+        served=True,
+        cold_start=schedule.cold_start,
+        label_doubt=schedule.label_doubt,
     )
     serving = Assembly(keep=None, windows=(max(schedule.windows),), keyword_jitter=0.0)
     jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
@@ -242,43 +248,6 @@ def _found(
         vectors.append(encoded)
         told(len(batch))
     return found, np.concatenate(vectors)
-
-
-def tables_of(
-    material: Material, made: Plan, schedule: Schedule, parent: Parent | None
-) -> tuple[list[ItemTable], list[int]]:
-    """Item tables over time and which one each moment reads: never one newer than itself.
-
-    All are turned towards the table of the cut, which is also the measured model's, and that one
-    towards the parent's where there is one.
-    """
-    cut = made.at.index(made.cut)
-    early = np.linspace(0, cut, schedule.tables + 1).astype(int)[:-1]
-    frame = None if parent is None else parent.frame(material.goods)
-    tables: dict[int, ItemTable] = {}
-    for number in [cut, *early.tolist()]:
-        known = [e for e in material.events if e.timestamp <= made.at[number]]
-        table, vectors = taste.learn(
-            known, material.goods, schedule.taste_width, schedule.seed, frame
-        )
-        frame = vectors if frame is None else frame
-        tables[number] = table
-    numbers = sorted(tables)
-    of_moment = np.searchsorted(numbers, np.arange(len(made.at)), side="right") - 1
-    return [tables[number] for number in numbers], of_moment.tolist()
-
-
-def frame(world: World) -> NDArray[np.float32]:
-    """Vectors of all goods by the table of the cut, the latest there is."""
-    return world.tables[-1].lookup(world.goods.hashes, world.goods.vectors)
-
-
-def vectors_for(world: World, last: NDArray[np.float32], schedule: Schedule) -> Vectors:
-    """All vectors; behind the tables of `world` that of all events, which serves."""
-    goods = world.goods
-    taste_of = [table.lookup(goods.hashes, goods.vectors) for table in world.tables]
-    queries = np.stack(list(world.query_vectors.values()))
-    return vectors_of(goods.vectors, np.stack([*taste_of, last]), queries, schedule.text_width)
 
 
 def _fitted(

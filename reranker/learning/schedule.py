@@ -38,6 +38,10 @@ class Schedule(BaseModel):
     position_bias: Literal["none", "harvest"] = Field(
         "harvest", description="How clicks of logged searches are weighted by position."
     )
+    # Of derived lists: how often the wanted item is shown as one without behaviour, times the share
+    # of the list's others that are; how often the label is drawn from the prior, times its square.
+    cold_start: float = Field(0.5, ge=0, le=1)
+    label_doubt: float = Field(0.75, ge=0, le=1)
     # Network
     width: int = Field(64, ge=8)
     layers: int = Field(2, ge=1)

@@ -6,12 +6,11 @@ taken off the queue before it runs: one that is lost is made up for by the next.
 
 import subprocess
 import sys
-from pathlib import Path
 
 from celery import shared_task
 
 from indexer import settings, telemetry
-from reranker.fusion.registry import CURRENT
+from reranker.fusion import registry
 
 RETRAIN, QUEUE = "reranker.learning.tasks.retrain", "learn"
 RUN_SECONDS_MAX = 86_400
@@ -29,7 +28,7 @@ _log = telemetry.log("retrain")
 def retrain() -> None:
     """Train every index that a model was promoted for, one after the other."""
     known = settings.load()
-    for index in trained(known.models_dir):
+    for index in registry.indices(known.models_dir):
         done = subprocess.run(
             command(index, known.retrain_schedule), stdout=subprocess.PIPE, check=False
         )
@@ -37,11 +36,6 @@ def retrain() -> None:
         _log.info(
             "retrained", index=index, exit_code=done.returncode, answer=lines[-1] if lines else None
         )
-
-
-def trained(models_dir: Path) -> list[str]:
-    """Indices with a promoted model."""
-    return sorted(pointer.parent.name for pointer in models_dir.glob(f"*/{CURRENT}"))
 
 
 def command(index: str, schedule: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 import torch
 
-from reranker.learning import auxiliary, linear, material, plan, run, taste
+from reranker.learning import auxiliary, linear, material, plan, run, tables, taste
 from reranker.learning.dataset import World
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network
@@ -72,7 +72,7 @@ class Ground:
 
     def vectors(self, schedule: Schedule) -> Vectors:
         """Vectors in as many directions as a schedule has."""
-        return run.vectors_for(self.world, self.taste, schedule)
+        return tables.vectors_for(self.world, self.taste, schedule)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def ground(read: Material, schedule: Schedule, progress: Progress = silent) -> G
     if lists is None:
         return None
     _, last = taste.learn(
-        earlier.events, world.goods, schedule.taste_width, schedule.seed, run.frame(world)
+        earlier.events, world.goods, schedule.taste_width, schedule.seed, tables.frame(world)
     )
     return Ground(lists, world, last, made, cut)
 

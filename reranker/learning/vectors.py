@@ -28,18 +28,21 @@ class Vectors:
     basis: Tensor  # [dims, text_width]
     text_turned: Tensor  # [goods, text_width]
     queries_turned: Tensor  # [queries, text_width]
+    projections: Tensor  # [tables, dims, width] from text to taste, for items without behaviour
 
     def to(self, device: torch.device) -> "Vectors":
         """The same on a device."""
         return Vectors(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
-def vectors_of(text: Array, taste: Array, queries: Array, width: int) -> Vectors:
+def vectors_of(
+    text: Array, taste: Array, queries: Array, width: int, projections: Array
+) -> Vectors:
     """Vectors with the basis of their texts, at most `width` directions."""
     _, _, directions = np.linalg.svd(text.T @ text)
     basis = np.ascontiguousarray(directions[:width].T, dtype=np.float32)
     basis *= np.float32(np.sqrt(basis.shape[0] / basis.shape[1]))  # about unit variance each
-    parts = (text, taste, queries, basis, text @ basis, queries @ basis)
+    parts = (text, taste, queries, basis, text @ basis, queries @ basis, projections)
     return Vectors(*(torch.from_numpy(np.ascontiguousarray(p, dtype=np.float32)) for p in parts))
 
 
@@ -71,7 +74,7 @@ def tensors(
         signals=torch.from_numpy(signals).to(device),
         query_vector=queries[torch.from_numpy(lists.query[picked].astype(np.int64)).to(device)],
         item_vectors=text[item],
-        item_rows=vectors.taste[table, item],
+        item_rows=_taste(lists, vectors, rows, item, table),
         history_vectors=text[past_rows],
         history_rows=vectors.taste[table, past_rows],
         history_features=torch.from_numpy(features).to(device),
@@ -79,3 +82,16 @@ def tensors(
         history_mask=torch.from_numpy(past >= 0).to(device),
     )
     return batch, torch.from_numpy(prior(signals, PriorWeights())).to(device)
+
+
+def _taste(
+    lists: ListSet, vectors: Vectors, rows: NDArray[np.intp], item: Tensor, table: Tensor
+) -> Tensor:
+    """Behavioural vectors [B, n, width] of `item` [B, n]; of a hidden one what its text says."""
+    found = vectors.taste[table, item]
+    hidden = torch.from_numpy(lists.hidden[rows] & (rows >= 0)).to(item.device)
+    if hidden.any():
+        of = table.expand_as(item)[hidden]
+        texts = vectors.text[item[hidden]][:, None]  # [hidden, 1, dims]
+        found[hidden] = (texts @ vectors.projections[of])[:, 0]
+    return found

@@ -18,7 +18,7 @@ from reranker import settings
 FORWARDED = "X-Forwarded-For"
 ROBOTS = re.compile(
     r"bot\b|bot[/_-]|crawl|spider|slurp|scrap|preview|monitor|headless|lighthouse|pingdom|"
-    r"python-|curl/|wget/|go-http|java/|libwww|okhttp|axios|node-fetch|httpclient",
+    r"python-|curl/|wget/|go-http|java/|libwww|axios|node-fetch|httpclient",
     re.IGNORECASE,
 )
 

@@ -57,6 +57,15 @@ class Generations:
         self._known[name] = (now + ttl_seconds, found)
         return found
 
+    def lenders(self, generation: Generation) -> tuple[str, ...]:
+        """Indices whose histories count in this one too: named by it, and of the same encoder."""
+        named = (self.find(name) for name in generation.config.history_from)
+        return tuple(
+            it.index
+            for it in named
+            if it is not None and it.index != generation.index and it.recipe == generation.recipe
+        )
+
     def has_id_column(self, generation: Generation) -> bool:
         """Whether every document seen lately carries its id as a column."""
         return self._without_ids.get(generation.concrete, 0.0) <= self._clock()

@@ -4,8 +4,6 @@ Reading is split in two, so that Valkey works while the query is encoded and Ela
 searches: `ask` before, `Known` after.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,27 +13,25 @@ from numpy.typing import NDArray
 
 from indexer.behaviour import (
     adaptive,
-    copurchase,
     event,
     pending,
     popularity,
     query_stats,
-    shopper_profile,
     state,
     watermark,
 )
 from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.query_stats import QueryStats
-from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
 from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.retrieval.candidates import Candidates
-from reranker.serving import metrics
-from reranker.serving.memory import Memory, Reading, Revisions
+from reranker.serving import histories, metrics
+from reranker.serving.histories import Pasts
+from reranker.serving.memory import Memory, Reading
 from reranker.serving.refill import Refill
 from reranker.signals import definition
 from reranker.signals.item_table import ItemTable
-from reranker.signals.past import HISTORY_MAX, Past
+from reranker.signals.past import Past
 from reranker.signals.situation import Situation
 
 # Nothing is ever kept under it.
@@ -81,44 +77,26 @@ class Asked:
 
 
 def ask(
-    memory: Memory, index: str, shopper: str | None, text: str | None, layer: str | None = None
+    memory: Memory,
+    index: str,
+    shopper: str | None,
+    text: str | None,
+    layer: str | None = None,
+    lenders: Sequence[str] = (),
 ) -> Reading:
     """Send for what does not depend on the candidates; without a text only for the revisions.
 
-    `layer` is the key of the adaptive layer, None: it is not wanted.
+    `layer` is the key of the adaptive layer, None: it is not wanted. `lenders` are indices whose
+    histories count as well.
     """
     if text is None:
         return memory.ask(index, [])
     suffixes = [state.WATERMARK, state.query_stats_key(event.query_key(text))]
     suffixes.append(layer or NO_KEY)
-    if shopper is not None:
-        suffixes += [state.shopper_key(shopper), pending.key(shopper)]
-    return memory.ask(index, suffixes)
-
-
-class Pasts:
-    """The shoppers seen last, as they were under the revisions they were read with."""
-
-    def __init__(self, shoppers_max: int) -> None:
-        self._shoppers_max = shoppers_max
-        self._kept: OrderedDict[tuple[str, bytes], tuple[Revisions, Past]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, index: str, shopper: bytes, revisions: Revisions) -> Past | None:
-        """The past of a shopper's value, where nothing changed since it was made ready."""
-        with self._lock:
-            kept = self._kept.get((index, shopper))
-            if kept is None or kept[0] != revisions or None in revisions:
-                return None
-            self._kept.move_to_end((index, shopper))
-            return kept[1]
-
-    def keep(self, index: str, shopper: bytes, revisions: Revisions, past: Past) -> None:
-        """Keep one, and let go of the one that was used longest ago."""
-        with self._lock:
-            self._kept[index, shopper] = (revisions, past)
-            while len(self._kept) > self._shoppers_max:
-                self._kept.popitem(last=False)
+    if shopper is None:
+        return memory.ask(index, suffixes)
+    own = histories.suffixes(shopper)
+    return memory.ask(index, [*suffixes, *own], dict.fromkeys(lenders, own))
 
 
 def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: float) -> Known:
@@ -132,33 +110,8 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
     layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
-    if shopper_blob is None:
-        return Known(Past(shopper_profile.empty(), None, (), now), stats, layer)
-    return Known(kept_past(memory, pasts, reading, shopper_blob, dims, now), stats, layer)
-
-
-def kept_past(
-    memory: Memory, pasts: Pasts, reading: Reading, shopper_blob: bytes, dims: int, now: float
-) -> Past:
-    """The past of a shopper's value, made ready now where none is kept under these revisions."""
-    past = pasts.find(reading.index, shopper_blob, reading.revisions)
-    if past is None:
-        shopper = shopper_profile.decode(shopper_blob)
-        past = past_of(memory, reading.index, shopper, dims, now)
-        pasts.keep(reading.index, shopper_blob, reading.revisions, past)
-    return past
-
-
-def past_of(memory: Memory, index: str, shopper: ShopperProfile, dims: int, now: float) -> Past:
-    """A profile with its latest items' cards and partners; raises ValkeyUnavailable."""
-    ids = shopper.ids(min(len(shopper), HISTORY_MAX))
-    cards, rows = memory.history(index, ids)
-    return Past(
-        shopper=shopper,
-        history_cards=card.unpack_many(cards, dims)[0],
-        partners=tuple(copurchase.unpack(row) for row in rows),
-        now=now,
-    ).prepare()
+    past = histories.kept_past(memory, pasts, reading, shopper_blob, dims, now)
+    return Known(past, stats, layer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

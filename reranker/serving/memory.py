@@ -6,9 +6,10 @@ moment, so that not every request waits for it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from itertools import islice
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import redis
@@ -24,6 +25,13 @@ BEHAVIOUR, CARDS = "revision", "cards-revision"
 
 Blobs = list[bytes | None]
 Revisions = tuple[bytes | None, bytes | None]  # of behaviour and of cards
+
+
+class Values(NamedTuple):
+    """What was read of one index."""
+
+    revisions: Revisions
+    blobs: Blobs
 
 
 class Memory:
@@ -42,12 +50,23 @@ class Memory:
         self._rests_until = 0.0
         self._kept = {kind: _Kept(kind, entries_max) for kind in ("card", "pop", "co", "name")}
 
-    def ask(self, index: str, suffixes: Sequence[str]) -> "Reading":
-        """Send for values and the index's revisions; `Reading.finish` waits for them."""
+    def ask(
+        self, index: str, suffixes: Sequence[str], beside: Mapping[str, Sequence[str]] | None = None
+    ) -> "Reading":
+        """Send for values and the index's revisions; `Reading.finish` waits for them.
+
+        `beside` are suffixes of other indices, read in the same command.
+        """
         self._check_rest()
-        keys = [f"hw:{index}:{suffix}" for suffix in (BEHAVIOUR, CARDS, *suffixes)]
+        asked = {index: suffixes, **(beside or {})}
+        keys = [
+            f"hw:{name}:{suffix}"
+            for name, wanted in asked.items()
+            for suffix in (BEHAVIOUR, CARDS, *wanted)
+        ]
         try:
-            return Reading(self, index, self._lines.send("MGET", *keys))
+            ticket = self._lines.send("MGET", *keys)
+            return Reading(self, ticket, {name: len(wanted) for name, wanted in asked.items()})
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
 
@@ -131,29 +150,37 @@ class Memory:
             "or set HITWEAVE_VALKEY_URL"
         )
 
-    def finish(self, index: str, ticket: Ticket) -> tuple[Revisions, Blobs]:
-        """The index's revisions and the values that `ask` sent for."""
+    def finish(self, ticket: Ticket, asked: Mapping[str, int]) -> dict[str, Values]:
+        """What `ask` sent for, by index: so many values each, with the index's revisions."""
         try:
-            values = self._lines.receive(ticket)
+            read = iter(self._lines.receive(ticket))
         except (RedisError, OSError) as error:
             raise self._failed(error) from error
-        self.revised(index, values[0], values[1])
-        return (values[0], values[1]), cast(Blobs, values[2:])
+        found = {}
+        for index, count in asked.items():
+            revisions = (next(read), next(read))
+            self.revised(index, *revisions)
+            found[index] = Values(revisions, list(islice(read, count)))
+        return found
 
 
 class Reading:
     """Values on their way to the thread that asked; `revisions` are known once it finished."""
 
-    def __init__(self, memory: Memory, index: str, ticket: Ticket) -> None:
-        self.index = index
+    def __init__(self, memory: Memory, ticket: Ticket, asked: Mapping[str, int]) -> None:
+        self.index = next(iter(asked))
         self.revisions: Revisions = (None, None)
+        self.beside: Mapping[str, Values] = {}
         self._memory = memory
         self._ticket = ticket
+        self._asked = asked
 
     def finish(self) -> Blobs:
-        """The values asked for; raises ValkeyUnavailable."""
-        self.revisions, values = self._memory.finish(self.index, self._ticket)
-        return values
+        """The values asked for, those of other indices in `beside`; raises ValkeyUnavailable."""
+        found = self._memory.finish(self._ticket, self._asked)
+        own = found.pop(self.index)
+        self.revisions, self.beside = own.revisions, found
+        return own.blobs
 
 
 class _Kept:

@@ -17,7 +17,7 @@ from reranker.rules.rule_store import RuleStore
 from reranker.serving import drift_watch
 from reranker.serving.drift_watch import DriftWatch
 from reranker.serving.generations import Generations
-from reranker.serving.knowledge import Pasts
+from reranker.serving.histories import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
 from reranker.serving.phrasebook import Phrasebook

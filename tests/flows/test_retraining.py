@@ -11,6 +11,7 @@ from compose.local.commands.create import command as create
 from compose.local.processes import learner_command
 from indexer.catalogue.generation import resolve
 from indexer.settings import Settings
+from reranker.fusion import registry
 from reranker.learning import job, tasks
 from reranker.worker import schedule_of
 from tests.conftest import Stack
@@ -32,9 +33,11 @@ def test_what_waits_longer_than_an_interval_is_forgotten() -> None:
 def test_only_what_was_promoted_is_trained_anew(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "current").write_text("v1")
-    assert tasks.trained(tmp_path) == ["b"]
-    assert tasks.trained(tmp_path / "none") == []
+    for name in ("b", registry.for_recommendations("b"), registry.for_recommendations("c")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "current").write_text("v1")
+    assert registry.indices(tmp_path) == ["b", "c"]
+    assert registry.indices(tmp_path / "none") == []
 
 
 def test_the_beat_trains_and_the_gate_decides(

@@ -75,7 +75,8 @@ def raw(
     """One request without a client in between."""
     parts = urlsplit(stack.sidecar_url)
     connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
-    data = body if isinstance(body, str | None) else json.dumps(body)
+    text = body if isinstance(body, str | None) else json.dumps(body)
+    data = None if text is None else text.encode()
     connection.request(method, path, data, {"Content-Type": "application/json", **(headers or {})})
     answer = connection.getresponse()
     content = answer.read()

@@ -19,6 +19,7 @@ def vectors(seed: int = 0) -> Vectors:
         random.normal(size=(TABLES, GOODS, WIDTH)).astype(np.float32),
         random.normal(size=(QUERIES, DIMS)).astype(np.float32),
         8,
+        random.normal(size=(TABLES, DIMS, WIDTH)).astype(np.float32),
     )
 
 
@@ -51,6 +52,7 @@ def list_set(
         item=random.integers(0, GOODS, size=total).astype(np.int32),
         labels=labels,
         target=target,
+        hidden=np.zeros(total, dtype=bool),
         query=random.integers(0, QUERIES, size=count).astype(np.int32),
         history=history,
         history_features=features,

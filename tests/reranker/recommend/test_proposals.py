@@ -114,6 +114,7 @@ def counted(sold_at: Sequence[float]) -> bytes:
         kind=np.full(n, popularity.PURCHASE),
         time=np.array(sold_at),
         buyer=np.arange(n),
+        sign=np.ones(n, dtype=np.float32),
     )
     return popularity.fold([None], columns)[0]
 

@@ -9,7 +9,7 @@ import redis
 from indexer.behaviour import arrivals
 from indexer.behaviour.event import pseudonym
 from reranker.serving import adaptation, knowledge
-from reranker.serving.knowledge import Pasts
+from reranker.serving.histories import Pasts
 from reranker.serving.memory import Memory
 
 DIMS = 8
