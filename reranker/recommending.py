@@ -124,12 +124,15 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     values = (*reading.finish(), None, None)
     mark = watermark.decode(values[0])
     now = process.clock() if mark.at is None else mark.at
-    profile = shopper_profile.decode(pending.over(values[2], values[3]))
+    known, dims = pending.over(values[2], values[3]), generation.recipe.dims
+    profile = shopper_profile.decode(known)
     profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
     whole = seeds.touched_now(profile, wish.seeds, now)
-    dims = generation.recipe.dims
-    with_lent = histories.borrowed(whole, histories.lent(reading))
-    past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
+    if wish.session or wish.seeds:
+        with_lent = histories.borrowed(whole, histories.lent(reading))
+        past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
+    else:
+        past = histories.kept_past(memory, process.pasts, reading, known, dims, now)
     start, mine = past, Past(whole, None, (), now)
     if wish.seeds:
         alone = seeds.touched_now(shopper_profile.empty(), wish.seeds, now)

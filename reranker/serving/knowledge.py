@@ -17,7 +17,6 @@ from indexer.behaviour import (
     pending,
     popularity,
     query_stats,
-    shopper_profile,
     state,
     watermark,
 )
@@ -112,16 +111,7 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
     layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
-    lent = histories.lent(reading)
-    if shopper_blob is None and not lent:
-        return Known(Past(shopper_profile.empty(), None, (), now), stats, layer)
-    seen = b"".join([shopper_blob or b"", *lent.values()])
-    revisions = (*reading.revisions, *(reading.beside[name].revisions[1] for name in lent))
-    past = pasts.find(reading.index, seen, revisions)
-    if past is None:
-        profile = histories.borrowed(shopper_profile.decode(shopper_blob), lent)
-        past = histories.past_of(memory, reading.index, profile.profile, dims, now, profile)
-        pasts.keep(reading.index, seen, revisions, past)
+    past = histories.kept_past(memory, pasts, reading, shopper_blob, dims, now)
     return Known(past, stats, layer)
 
 

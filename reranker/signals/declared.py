@@ -19,6 +19,7 @@ from indexer.catalogue.context_keys import ALWAYS, ContextKeys, Number
 
 WIDTH = 16
 WORD_CHARS_MAX = 200
+NUMBER_MAX = 1e30
 NAMES = tuple(f"context_{place}" for place in range(1, WIDTH + 1))  # as they are declared
 Array = NDArray[np.float32]
 
@@ -48,7 +49,7 @@ def _scalar(value: object) -> str | float | None:
     if isinstance(value, bool):
         return str(value).casefold()
     if isinstance(value, int | float):
-        return value if abs(value) < np.finfo(np.float32).max else None  # so NaN is none either
+        return value if abs(value) < NUMBER_MAX else None  # so NaN is none either
     return (value[:WORD_CHARS_MAX] or None) if isinstance(value, str) else None
 
 

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from indexer import settings as server_settings
 from indexer.behaviour import popularity, trending
 from indexer.catalogue.generation import Generation
+from indexer.embedding.encoder import open_encoder
 from reranker.app import create_app
 from reranker.retrieval.node import Nodes
 from reranker.serving.process import Process
@@ -77,8 +78,8 @@ def test_documents_that_somebody_else_wrote_are_neighbours_too(
     es: Elasticsearch,
 ) -> None:
     there = create_app(process).test_client()
-    (other,) = es.search(index=shop.concrete, query={"ids": {"values": ["lamp-b"]}})["hits"]["hits"]
-    source = {"title": "foreign lamp", "embedding": other["_source"]["embedding"]}
+    (vector,) = open_encoder(shop.recipe).encode(["blue desk lamp"], role="passage").tolist()
+    source = {"title": "foreign lamp", "embedding": vector}
     es.index(index=shop.concrete, id="foreign", document=source, refresh=True)
     try:
         found = asked(there, shop, item_ids=["lamp-b"], strategy="content")
