@@ -302,13 +302,13 @@ def _begun(network: FusionNetwork, parent: Parent | None, number: int) -> str | 
 
 
 def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:
-    """The share with the best MRR on the held-out lists."""
+    """The share with the best MRR on the held-out lists, as far as it is ahead beyond noise."""
     held_out, weights = lesson.lists.held_out, lesson.trained.weights
     first = measure.wanted(held_out)
     begun = interpolation.start_of(network, lesson.direct)
     start, end = (score([it], held_out, lesson.vectors, weights) for it in (begun, network))
     return interpolation.best_share(
-        start, end, lambda scores: float((1.0 / measure.ranks(scores, held_out, first)).mean())
+        start, end, lambda scores: 1.0 / measure.ranks(scores, held_out, first)
     )
 
 
