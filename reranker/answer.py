@@ -31,7 +31,9 @@ from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.matching import NO_RULES, RuleSet
 from reranker.serving import (
     adaptation,
+    exploring,
     knowledge,
+    meaning,
     metrics,
     paging,
     pins,
@@ -51,6 +53,7 @@ from reranker.serving.recorder import Search
 from reranker.serving.ruling import RuledList, Source
 from reranker.serving.scoring import Fused
 from reranker.serving.varied import Varied, Wish, by_names, wish_of, with_variety
+from reranker.signals import declared
 
 # Shares of the deadline: how long Elasticsearch may take, and after which the model is left out.
 SEARCH_SHARE = 0.8
@@ -87,7 +90,7 @@ def _answered(process: Process, call: Call) -> dict[str, Any]:
             answer = paging.own_order(
                 process, ruling.under_rules(call, process.clock()), degraded="deadline"
             )
-    _ask_what_was_meant(process, call, answer, ranking)
+    meaning.ask(process, call, answer, ranking)
     _note(process, call, answer, ranking)
     return answer
 
@@ -101,7 +104,8 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
     now = ruling.under_rules(call, process.clock())
     call = ruling.under(call, pin.effects) if pin else now
     if pin is None or call.request.options.explain:
-        ranking = rank(process, call)
+        again = pin.explored.chance if pin and pin.explored else None
+        ranking = rank(process, call, again if pin else call.query_id)
     if pin is None and ranking is not None:
         made, pin = ranking, ranking.as_pin(call.request)
         if not pin.fits_on(call.request):
@@ -111,8 +115,11 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
     return paging.page(process, call, key, pin, ranking, left_out=hidden), made
 
 
-def rank(process: Process, call: Call) -> Ranking:
-    """Both legs, what is known of shopper and items, signals, scores, order."""
+def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
+    """Both legs, what is known of shopper and items, signals, scores, order.
+
+    `chance` is what hangs on it whether and what is tried; None: nothing is.
+    """
     request, generation = call.request, call.generation
     personal = request.options.mode == "fused"
     layer = _layer(process, generation) if personal else None
@@ -134,14 +141,24 @@ def rank(process: Process, call: Call) -> Ranking:
         who=who,
         dims=generation.recipe.dims,
         context=request.options.context,
+        context_keys=generation.config.context,
         model=request.options.model,
         layer=layer,
+        policy=process.settings.slate_policy and request.options.model is None,
     )
     fused, exposed = scored.of_call(process, call, asked, retrieved.groups)
     if request.options.record and request.options.model is None:
         process.drift.sample(generation.index, fused)
     can_be_had = scored.in_stock(process, call, asked, fused)
-    varied = None
+    degraded = no_vector or no_memory or no_shopper or retrieved.degraded or fused.degraded
+    share = 0.0 if degraded else process.settings.exploration_share
+    tried = exploring.tried(share, call, asked, fused, chance)
+    explored, varied = None, None
+    if tried is not None:
+        fused = tried.fused
+        explored = tried.explored(
+            lambda scores: ruling.in_order(call.effects, retrieved, scores, can_be_had)[1].ids
+        )
     if call.part is None or not call.part.rankers:
         wish = wish_of(
             process.memory, asked, request.options.diversity, generation.config.diversity
@@ -153,12 +170,14 @@ def rank(process: Process, call: Call) -> Ranking:
         placed=placed,
         fused=with_variety(fused, varied),
         retrieved=retrieved,
-        degraded=no_vector or no_memory or no_shopper or retrieved.degraded or fused.degraded,
+        degraded=degraded,
         elasticsearch_ms=elasticsearch_ms,
         fusion_ms=call.deadline.took_ms() - elasticsearch_ms,
         effects=call.effects,
         exposure=exposed,
         varied=varied,
+        explored=explored,
+        greedy=tried.greedy if tried else None,
     )
 
 
@@ -217,6 +236,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         who=who,
         dims=generation.recipe.dims,
         context=given.context,
+        context_keys=generation.config.context,
         layer=layer,
     )
     nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
@@ -337,29 +357,6 @@ def _pinned(process: Process, call: Call, key: str) -> Pin | None:
     return process.pins.read(key)
 
 
-def _ask_what_was_meant(
-    process: Process, call: Call, answer: dict[str, Any], made: Ranking | None
-) -> None:
-    """Put into the answer what a search that found little by its words may have meant."""
-    request = call.request
-    if request.start or not request.size or request.options.mode == "knn":
-        return
-    found = _found_by_words(answer, made)
-    if found is None or found > process.settings.did_you_mean_hits_max:
-        return
-    meant = process.phrases.find(call.generation.index).meant(request.text)
-    if meant is not None:
-        answer["hitweave"]["did_you_mean"] = meant
-
-
-def _found_by_words(answer: Mapping[str, Any], made: Ranking | None) -> int | None:
-    """How many hits the words alone have; None where that is not known."""
-    if made is not None:
-        return int(np.isfinite(made.retrieved.candidates.bm25_rank).sum())
-    total = answer["hits"].get("total")
-    return int(total["value"]) if isinstance(total, Mapping) else None
-
-
 def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking | None) -> None:
     """Count the search, and record it with the ids it showed and what the model saw of them."""
     mode = call.request.options.mode
@@ -369,16 +366,24 @@ def _note(process: Process, call: Call, answer: Mapping[str, Any], made: Ranking
         return
     ids = [hit["_id"] for hit in answer["hits"]["hits"]]
     own = answer["hitweave"]
+    request, keys = call.request, call.generation.config.context
+    explored, seen = own.get("exploration"), ids
+    if explored and made and request.start == 0:
+        further = made.further(ids, process.settings.record_signals)
+        seen = [*ids, *further]
+        explored = {**explored, "further": further, "scores": made.without_chance(seen)}
     document = response.recorded_query(
-        call.request,
+        request,
         application=call.generation.index,
         query_id=call.query_id,
         ids=ids,
         timestamp=event.iso(process.clock()),
+        context=declared.worth_keeping(request.options.context, keys),
         rules=own.get("rules", ()),
         experiment=exposure.logged(own.get("experiment"), call.deadline.took_ms(), own["degraded"]),
+        exploration=explored,
     )
-    served = made.served(ids, process.settings.record_signals) if made else None
+    served = made.served(seen, process.settings.record_signals) if made else None
     if made and (left := made.left_behind(ids, process.clock())):
         process.memory.put(
             f"hw:{call.generation.index}:{shown_list.key(call.query_id)}",

@@ -5,6 +5,7 @@ sources together, else what the catalogue calls popular. Every degradation has a
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,25 +16,43 @@ from numpy.typing import NDArray
 from indexer import identity
 from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
-from indexer.errors import ValkeyUnavailable
+from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
 from reranker.recommend import seeds, sources, taste_index
 from reranker.recommend.proposals import Proposals, merged
 from reranker.recommend.reason import POPULAR, Ground, Grounds
 from reranker.recommend.sources import NOTHING, PER_SOURCE, WINDOW, Ranked
 from reranker.recommend.wish import Wish
+from reranker.retrieval.candidates import NoIdColumn, named_hits
 from reranker.retrieval.fetch import Refused
-from reranker.retrieval.node import JSON, NDJSON, LateAnswer
+from reranker.retrieval.node import JSON, LateAnswer
+from reranker.retrieval.query import IDS_BY_COLUMN
 from reranker.retrieval.query_vector import recipe_digest
-from reranker.serving import explaining, histories, knowledge, order, scoring, sentences, titles
+from reranker.retrieval.several import Several
+from reranker.serving import (
+    explaining,
+    histories,
+    knowledge,
+    order,
+    scoring,
+    sentences,
+    titles,
+    varied,
+)
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
 from reranker.serving.models import Loaded
 from reranker.serving.process import Process
 from reranker.serving.reasons import Reason
+from reranker.serving.scoring import Fused
+from reranker.serving.titles import Named
+from reranker.serving.varied import Varied
 from reranker.signals.past import Past
 
-SEARCH_SHARE, TITLES_SHARE = 0.6, 0.9
+SEARCH_SHARE = 0.6
+TITLES = "titles"
+NAMELESS = {"own", "trending"}  # whose reasons name no item
+AWAY = "elasticsearch_unavailable"
 NOT_FOUND = 404
 Vector = NDArray[np.float32]
 
@@ -50,11 +69,15 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The items, best first, which model ordered them, and why they are less than they could be."""
+    """The items, best first, which model ordered them, and why they are less than they could be.
+
+    `varied` is None where no variety was asked for.
+    """
 
     items: Sequence[Recommended]
     model: str | None = None
     degraded: str | None = None
+    varied: Varied | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +95,22 @@ class _Basis:
     loaded: Loaded | None
 
 
+@dataclass(frozen=True, eq=False)
+class _Proposed:
+    """What all sources propose, what the shopper's items are called, why something is missing."""
+
+    proposals: Proposals
+    called: Mapping[str, Named]
+    degraded: str | None = None
+
+
 def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
     """The list; raises fetch.Refused where Elasticsearch refuses the filter."""
     try:
         basis = _basis(process, wish)
-        proposals, late = _proposed(process, wish, basis, deadline)
-        advice = _ordered(process, wish, basis, proposals, deadline)
-        return replace(advice, degraded=advice.degraded or late)
+        proposed = _proposed(process, wish, basis, deadline)
+        advice = _ordered(process, wish, basis, proposed)
+        return replace(advice, degraded=advice.degraded or proposed.degraded)
     except ValkeyUnavailable:
         return _by_catalogue(process, wish, deadline)
 
@@ -92,12 +124,15 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     values = (*reading.finish(), None, None)
     mark = watermark.decode(values[0])
     now = process.clock() if mark.at is None else mark.at
-    profile = shopper_profile.decode(pending.over(values[2], values[3]))
+    known, dims = pending.over(values[2], values[3]), generation.recipe.dims
+    profile = shopper_profile.decode(known)
     profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
     whole = seeds.touched_now(profile, wish.seeds, now)
-    dims = generation.recipe.dims
-    with_lent = histories.borrowed(whole, histories.lent(reading))
-    past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
+    if wish.session or wish.seeds:
+        with_lent = histories.borrowed(whole, histories.lent(reading))
+        past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
+    else:
+        past = histories.kept_past(memory, process.pasts, reading, known, dims, now)
     start, mine = past, Past(whole, None, (), now)
     if wish.seeds:
         alone = seeds.touched_now(shopper_profile.empty(), wish.seeds, now)
@@ -108,93 +143,96 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     return _Basis(past, start, mine, values[1], loaded)
 
 
-def _proposed(
-    process: Process, wish: Wish, basis: _Basis, deadline: Deadline
-) -> tuple[Proposals, str | None]:
-    """What all sources propose, and why some of them could not."""
-    index = wish.generation.index
+def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> _Proposed:
+    """Elasticsearch looks for neighbours and names while the other sources propose."""
+    index, start = wish.generation.index, basis.start
+    asking = None
+    with suppress(ElasticsearchUnavailable):
+        asking = _ask(process, wish, basis, deadline)
     found = {
         "own": lambda: sources.own(basis.mine, PER_SOURCE),
         "bought_together": lambda: sources.together(
-            basis.start, lambda items: process.memory.names(index, items), PER_SOURCE
+            start, lambda items: process.memory.names(index, items), PER_SOURCE
         ),
         "trending": lambda: sources.popular(basis.board, PER_SOURCE),
     }
-    late = None
-    try:
-        near = _neighbours(process, wish, basis, deadline)
-    except LateAnswer:
-        near, late = dict.fromkeys(("collaborative", "content"), NOTHING), "deadline"
-    lists = {name: near[name] if name in near else found[name]() for name in wish.sources}
+    lists = {name: found[name]() if name in found else NOTHING for name in wish.sources}
+    near, called, missing = _answered(process, wish, basis, asking, deadline)
+    lists |= {name: near[name] for name in wish.sources if name in near}
     if wish.filter is not None:
         lists = _matching(process, wish, lists, deadline)
     known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
-    return merged(lists, window=WINDOW, without={*wish.seeds, *known}), late
+    return _Proposed(merged(lists, window=WINDOW, without={*wish.seeds, *known}), called, missing)
 
 
-def _neighbours(
-    process: Process, wish: Wish, basis: _Basis, deadline: Deadline
-) -> dict[str, Ranked]:
-    """What lies nearest to the past, by what is bought alike and by what it is about."""
+def _ask(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> Several:
+    """Send for what lies nearest to the past, by what is bought alike and by what it is about, and
+    for the names of its items.
+    """
     generation, start = wish.generation, basis.start
-    taste = None
-    if basis.loaded is not None and len(start.history):
+    searches: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    if basis.loaded and len(start.history) and "collaborative" in wish.sources:
         rows = basis.loaded.item_table.lookup(start.history["item"], start.vectors)
         taste = sources.direction(rows, start.recency)
+        if taste is not None:
+            target = taste_index.name(generation.index, basis.loaded.version)
+            searches["collaborative"] = (target, taste_index.search(taste, PER_SOURCE))
     text = sources.direction(start.vectors, start.recency)
-    bodies: dict[str, tuple[str, dict[str, Any]]] = {}
-    if basis.loaded and taste is not None and "collaborative" in wish.sources:
-        target = taste_index.name(generation.index, basis.loaded.version)
-        bodies["collaborative"] = (target, taste_index.search(taste, PER_SOURCE))
     if text is not None and "content" in wish.sources:
-        field = generation.config.vector_field
-        bodies["content"] = (generation.concrete, _by_content(field, text, wish))
-    found = _msearch(process, wish, bodies, deadline) if bodies else {}
-    return {name: found.get(name, NOTHING) for name in ("collaborative", "content")}
+        by_column = process.generations.has_id_column(generation)
+        searches["content"] = (generation.concrete, _by_content(text, wish, by_column=by_column))
+    if len(start.history) and not NAMELESS.issuperset(wish.sources):
+        body = titles.body(generation, start.shopper.ids(len(start.history)))
+        searches[TITLES] = (generation.concrete, body)
+    return Several(
+        process.nodes, searches, wish.headers, timeout_seconds=deadline.left(SEARCH_SHARE)
+    )
 
 
-def _by_content(field: str, vector: Vector, wish: Wish) -> dict[str, Any]:
+def _by_content(vector: Vector, wish: Wish, *, by_column: bool) -> dict[str, Any]:
     knn: dict[str, Any] = {
-        "field": field,
+        "field": wish.generation.config.vector_field,
         "query_vector": vector,
         "k": PER_SOURCE,
         "num_candidates": PER_SOURCE,
     }
     if wish.filter is not None:
         knn["filter"] = wish.filter
-    return {"knn": knn, "size": PER_SOURCE, "_source": False, "track_total_hits": False}
+    ids = IDS_BY_COLUMN if by_column else {"_source": False}
+    return {"knn": knn, "size": PER_SOURCE, "track_total_hits": False, **ids}
 
 
-def _msearch(
-    process: Process,
-    wish: Wish,
-    bodies: Mapping[str, tuple[str, Mapping[str, Any]]],
-    deadline: Deadline,
-) -> dict[str, Ranked]:
-    lines = [
-        orjson.dumps(part, option=orjson.OPT_SERIALIZE_NUMPY)
-        for target, body in bodies.values()
-        for part in ({"index": target}, body)
-    ]
-    answer = process.nodes.ask(
-        "POST",
-        "/_msearch",
-        b"\n".join(lines) + b"\n",
-        {"Content-Type": NDJSON, "Accept": JSON, **wish.headers},
-        timeout_seconds=deadline.left(SEARCH_SHARE),
-    )
-    if answer.status != 200:
-        raise Refused(answer)
-    responses = orjson.loads(answer.body)["responses"]
-    return {name: _read(said) for name, said in zip(bodies, responses, strict=True)}
+def _answered(
+    process: Process, wish: Wish, basis: _Basis, asking: Several | None, deadline: Deadline
+) -> tuple[dict[str, Ranked], dict[str, Named], str | None]:
+    """Neighbours by source, names by item, and why there are none.
 
-
-def _read(response: Mapping[str, Any]) -> Ranked:
-    """A source that failed proposes nothing: no model has served yet, or the filter is refused,
-    which `_matching` tells.
+    A source that failed proposes nothing: no model has served yet, or the filter is refused, which
+    `_matching` tells.
     """
-    hits = response.get("hits", {}).get("hits", ())
-    return sources.nearest([hit["_id"] for hit in hits], [2 * hit["_score"] - 1 for hit in hits])
+    if asking is None:
+        return {}, {}, AWAY
+    try:
+        found = asking.finish(deadline.left(SEARCH_SHARE))
+        content = named_hits(it if "hits" in (it := found.get("content", {})) else None)
+    except LateAnswer:
+        return {}, {}, "deadline"
+    except ElasticsearchUnavailable:
+        return {}, {}, AWAY
+    except NoIdColumn:
+        process.generations.note_without_ids(wish.generation)
+        again = _ask(process, wish, basis, deadline)
+        return _answered(process, wish, basis, again, deadline)
+    alike = found.get("collaborative", {}).get("hits", {}).get("hits", ())
+    near = {
+        "collaborative": _ranked(taste_index.ids(alike), alike),
+        "content": _ranked([hit["_id"] for hit in content], content),
+    }
+    return near, titles.named_in(wish.generation, found.get(TITLES, {})), None
+
+
+def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
+    return sources.nearest(ids, [2 * hit["_score"] - 1 for hit in hits])
 
 
 def _matching(
@@ -229,70 +267,72 @@ def _search(
     return hits
 
 
-def _ordered(
-    process: Process, wish: Wish, basis: _Basis, proposals: Proposals, deadline: Deadline
-) -> Advice:
-    """The proposals that can be had, by the model for a hybrid, else as their source put them."""
-    generation = wish.generation
-    dims, index = generation.recipe.dims, generation.index
+def _ordered(process: Process, wish: Wish, basis: _Basis, proposed: _Proposed) -> Advice:
+    """The proposals that can be had, by the model for a hybrid, else as their source put them;
+    with variety where that is wanted.
+    """
+    proposals = proposed.proposals
     if not len(proposals):
         return Advice(())
-    remembered = knowledge.items(process.memory, process.refill, index, proposals.ids, dims)
-    model, degraded, scores = None, None, proposals.scores
-    if wish.strategy == "hybrid":
-        asked = Asked(
-            index=index,
-            recipe_digest=recipe_digest(generation.recipe),
-            text="",
-            candidates=proposals.candidates(),
-            window=len(proposals),
-            vector=None,
-            who=Known(basis.past, query_stats.decode(None)),
-            dims=dims,
-            context=wish.context,
-            kept_as=for_recommendations(index),
-        )
-        fused = scoring.fused(process.memory, process.refill, process.models, asked)
-        model, degraded, scores = fused.model, fused.degraded, fused.scores
-    there = remembered.present & remembered.available
-    rows = [row for row in order.by_score(scores).rows.tolist() if there[row]][: wish.size]
-    why = _reasons(process, wish, basis, proposals, rows, deadline)
-    items = [
-        Recommended(proposals.ids[row], float(scores[row]), proposals.source[row], reason)
-        for row, reason in zip(rows, why, strict=True)
-    ]
-    return Advice(items, model, degraded)
-
-
-def _reasons(
-    process: Process,
-    wish: Wish,
-    basis: _Basis,
-    proposals: Proposals,
-    rows: Sequence[int],
-    deadline: Deadline,
-) -> list[str]:
-    """A sentence for each shown row; names are left out where they are not read in time."""
-    ids = [proposals.ids[row] for row in rows]
-    grounds = Grounds(basis.start, _vectors(process, wish, basis, ids))
-    why = [
-        grounds.of(proposals.source[row], at, item_id)
-        for at, (row, item_id) in enumerate(zip(rows, ids, strict=True))
-    ]
+    fused = _fused(process, wish, basis, proposals)
+    cards, there = _cards(process, wish, proposals, fused)
+    policy = wish.generation.config.diversity
+    wanted = varied.wish_among(proposals.ids, cards, wish.dial, policy, basis.past)
+    found = wanted.varied(fused, there)
+    scores, places = (fused.scores, None) if found is None else (found.scores, found.places)
+    ordered = order.by_score(scores, places=places).rows
+    rows = ordered[there[ordered]][: wish.size]
+    grounds = _grounds(basis, [proposals.ids[row] for row in rows.tolist()], cards[rows])
     language = explaining.language_of(wish.context) or explaining.DEFAULT_LANGUAGE
-    called = _called(process, wish, why, deadline)
-    return [_said(it, language, called) for it in why]
+    items = []
+    for place, row in enumerate(rows.tolist()):
+        name, source = proposals.ids[row], proposals.source[row]
+        reason = _said(grounds.of(source, place, name), language, proposed.called)
+        items.append(Recommended(name, float(scores[row]), source, reason))
+    return Advice(items, fused.model, fused.degraded, found)
 
 
-def _vectors(
-    process: Process, wish: Wish, basis: _Basis, ids: Sequence[str]
-) -> dict[str, tuple[Vector, Vector]]:
+def _cards(
+    process: Process, wish: Wish, proposals: Proposals, fused: Fused
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Cards of the proposals [n], as the model saw them if it did; which of them can be had [n]."""
+    if fused.situation is not None:
+        cards, present = fused.situation.cards, fused.situation.cards_present
+    else:
+        generation = wish.generation
+        index, dims = generation.index, generation.recipe.dims
+        found = knowledge.items(process.memory, process.refill, index, proposals.ids, dims)
+        cards, present = found.cards, found.present
+    return cards, present & (cards["available"] != 0)
+
+
+def _fused(process: Process, wish: Wish, basis: _Basis, proposals: Proposals) -> Fused:
+    """Scores of the proposals: the model's for a hybrid, else those of the source."""
+    if wish.strategy != "hybrid":
+        return Fused(proposals.scores, log_odds=False)
+    generation = wish.generation
+    asked = Asked(
+        index=generation.index,
+        recipe_digest=recipe_digest(generation.recipe),
+        text="",
+        candidates=proposals.candidates(),
+        window=len(proposals),
+        vector=None,
+        who=Known(basis.past, query_stats.decode(None)),
+        dims=generation.recipe.dims,
+        context=wish.context,
+        context_keys=generation.config.context,
+        kept_as=for_recommendations(generation.index),
+    )
+    return scoring.fused(process.memory, process.refill, process.models, asked)
+
+
+def _grounds(basis: _Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
+    """What reasons of the shown items [n] rest on."""
     start = basis.start
     if start.vectors is None:
-        return {}
-    dims = wish.generation.recipe.dims
-    records, _ = card.unpack_many(process.memory.cards(wish.generation.index, ids), dims)
-    shown = card.vectors(records)
+        return Grounds(start, {})
+    shown = card.vectors(cards)
     found = {"content": (start.vectors, shown)}
     if basis.loaded is not None:
         table = basis.loaded.item_table
@@ -300,28 +340,12 @@ def _vectors(
             table.lookup(start.history["item"], start.vectors),
             table.lookup(identity.hashes(ids), shown),
         )
-    return found
+    return Grounds(start, found)
 
 
-def _called(
-    process: Process, wish: Wish, why: Sequence[Ground], deadline: Deadline
-) -> Mapping[str, str]:
-    named = list(dict.fromkeys(it.item_id for it in why if it.item_id is not None))
-    if not named or deadline.passed(TITLES_SHARE):
-        return {}
-    found = titles.read(
-        process.nodes,
-        wish.generation,
-        wish.generation.concrete,
-        named,
-        wish.headers,
-        timeout_seconds=deadline.left(TITLES_SHARE),
-    )
-    return {item_id: it.title for item_id, it in found.items() if it.title}
-
-
-def _said(ground: Ground, language: str, called: Mapping[str, str]) -> str:
-    title = called.get(ground.item_id) if ground.item_id is not None else None
+def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:
+    named = called.get(ground.item_id) if ground.item_id is not None else None
+    title = None if named is None else named.title
     return sentences.say(Reason(ground.key, ground.item_id), language, title)
 
 

@@ -131,18 +131,24 @@ def recorded_query(
     query_id: str,
     ids: Sequence[str],
     timestamp: str,
+    context: Mapping[str, Any] | None = None,
     rules: Sequence[str] = (),
     experiment: Mapping[str, Any] | None = None,
+    exploration: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The UBI query document of a search, with the ids it showed, the rules it was under and the
-    experiment it was in.
+    """The UBI query document of a search, with the ids it showed, what of its context is learned
+    from, the rules it was under, the experiment it was in and with which chances its hits came to
+    stand there.
     """
     attributes = dict(request.ubi.query_attributes) | {"from": request.start}
+    if context:
+        attributes["context"] = dict(context)
     if rules:
         attributes["rules"] = list(rules)
-    attributes.pop("experiment", None)
-    if experiment:
-        attributes["experiment"] = dict(experiment)
+    for name, part in (("experiment", experiment), ("exploration", exploration)):
+        attributes.pop(name, None)
+        if part:
+            attributes[name] = dict(part)
     document: dict[str, Any] = {
         "application": request.ubi.application or application,
         "query_id": query_id,

@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     adaptive_list_seconds: int = Field(
         1800, ge=1, description="How long after a search its feedback teaches the adaptive layer."
     )
+    exploration_share: float = Field(
+        0.0, ge=0, le=0.5, description="Share of searches that try what the layer is unsure of."
+    )
+    slate_policy: bool = Field(
+        False, description="Let a promoted slate policy add to the scores of its index's searches."
+    )
     trusted_addresses: str = Field(
         "",
         description="Addresses or networks, with commas, trusted like loopback to send events.",

@@ -104,10 +104,20 @@ class Layer:
         found: Array = (1.0 / self.precisions[self.rows_of(segment)]).sum(axis=0)
         return found
 
+    def drawn(self, segment: str, draws: int, random: np.random.Generator) -> Array:
+        """Weights as they may be, by what is not known of them [draws, width].
+
+        The gain weighs what was learned, not what is unknown: a layer that is not trusted could
+        otherwise never learn what would make it so.
+        """
+        spread = np.sqrt(self.variances(segment))
+        noise = random.standard_normal((draws, self.width))
+        found: Array = self.gain * self.weights(segment) + noise * spread
+        return found
+
     def part(self, features: NDArray[np.floating], segment: str) -> Array:
         """What the layer would add to each score at gain 1 [n], of features [n, width]."""
-        found: Array = np.clip(features @ self.weights(segment), -PART_MAX, PART_MAX)
-        return found
+        return bounded(features @ self.weights(segment))
 
     def with_segment(self, segment: str) -> "Layer":
         """The layer with a row for a segment, unless there are too many already."""
@@ -137,6 +147,12 @@ class Lesson:
     chosen: int
     weight: float
     segment: str
+
+
+def bounded(parts: NDArray[np.floating]) -> Array:
+    """Parts of scores, none farther from 0 than PART_MAX."""
+    found: Array = np.clip(parts, -PART_MAX, PART_MAX)
+    return found
 
 
 def empty(width: int) -> Layer:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class BehaviourEvent:
     `query_key` is the normalised text of the search it came from, None outside a search.
     `client` is the pseudonym of the client that a known user was on. `position` counts from 1.
     `sender` and `address` (a pseudonym, None for trusted senders) say where a live event came from;
-    the journal does not keep them.
+    the journal does not keep them. `context` is what `event_attributes.context` says, if anything.
     """
 
     event_id: str
@@ -46,6 +46,7 @@ class BehaviourEvent:
     position: int | None = None
     sender: Sender = "trusted"
     address: str | None = None
+    context: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @lru_cache(maxsize=100_000)
@@ -101,6 +102,7 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
     session = document.get("session_id")
     origin = document.get("hitweave") or {}
     action = document["action_name"].casefold().replace("-", "_")
+    context = attributes.get("context")
     return BehaviourEvent(
         event_id=document["event_id"],
         action=action,
@@ -115,4 +117,5 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
         position=(attributes.get("position") or {}).get("ordinal"),
         sender=origin.get("sender", "trusted"),
         address=origin.get("address"),
+        context=context if isinstance(context, dict) else None,
     )

@@ -32,6 +32,7 @@ _READ = [
     "event_attributes.object.object_id",
     "event_attributes.position.ordinal",
     "event_attributes.order_id",
+    "event_attributes.context",
 ]
 # What measuring reads of searches and of what came of them.
 _MEASURED = [

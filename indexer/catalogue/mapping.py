@@ -13,6 +13,7 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from indexer.catalogue.context_keys import ALWAYS, KEYS_MAX, USUAL, Declared, Key
 from indexer.catalogue.diversity import Diversity
 from indexer.catalogue.product import FIELDS, RESERVED, explain
 from indexer.embedding.recipe import Recipe
@@ -49,6 +50,7 @@ class IndexConfig(BaseModel):
     similarity_floor: float = Field(0.35, ge=-1, le=1)
     application: tuple[str, ...] = ()
     diversity: Diversity = Diversity()
+    context: dict[Key, Declared] = Field(default_factory=lambda: dict(USUAL), max_length=KEYS_MAX)
     # Indices of the same encoder whose shoppers' deeds count here as well.
     history_from: tuple[str, ...] = ()
 
@@ -71,6 +73,13 @@ class IndexConfig(BaseModel):
         if len(set(fields.values())) < len(fields):
             raise ValueError("two of our fields are read from the same one of theirs")
         return fields
+
+    @field_validator("context")
+    @classmethod
+    def _declares_what_is_new(cls, context: dict[str, Declared]) -> dict[str, Declared]:
+        if known := sorted(set(context) & set(ALWAYS)):
+            raise ValueError(f"{known[0]!r} has signals of its own: leave it out")
+        return context
 
     def theirs(self, ours: str) -> str:
         """The name in the document of one of our fields."""

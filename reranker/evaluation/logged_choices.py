@@ -1,14 +1,16 @@
 """Off-policy estimates over a file of logged choices.
 
 Reads CSV (.gz) with the columns of the Open Bandit Dataset (Saito et al. 2021, arXiv 2008.07146):
-item_id, position, click, propensity_score; `group` (the search) where there is one. The target
-policy is the uniform one, or the log's own most clicked items at each position ("greedy", learned
-on one half and judged on the other).
+item_id, position, click, propensity_score; `group` (the search) where there is one. Ids may be
+numbers from 0 or names, which are numbered here. The target policy is the uniform one, or the
+log's own most clicked items at each position ("greedy", learned on one half and judged on the
+other).
 """
 
 import csv
 import gzip
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +52,7 @@ class Log:
 def read(path: Path, items: int | None = None) -> Log:
     """Choices of a file; `items` is how many there were to choose from (default: those shown)."""
     rows = _rows(path)
-    item = np.array([int(row["item_id"]) for row in rows])
+    item = _numbered([row["item_id"] for row in rows])
     position = np.array([int(row["position"]) for row in rows])
     position -= position.min()
     shown = Shown(
@@ -64,6 +66,12 @@ def read(path: Path, items: int | None = None) -> Log:
     names = [row.get("group") for row in rows]
     group = np.unique(np.array(names), return_inverse=True)[1] if all(names) else None
     return Log(shown, propensity, group)
+
+
+def _numbered(ids: Sequence[str]) -> NDArray[np.int64]:
+    if all(name.isdecimal() for name in ids):
+        return np.array([int(name) for name in ids])
+    return np.unique(np.array(ids), return_inverse=True)[1]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -9,6 +9,8 @@
                                lambdamart.txt, linear.json   optional: baselines fitted to the lists
                                                of the served network, read by measurements only
                                weights.npz   optional: what the next training may begin from
+                               network.npz   optional: the served network's weights before any
+                                               rounding, for runtimes other than ONNX's
 
 Fails closed: a missing, altered or foreign part raises InvalidArtifact before anything is served.
 """
@@ -33,8 +35,8 @@ MODEL, MANIFEST, TABLE = "model.onnx", "manifest.json", "item_table.npz"
 MEASURED_MODEL, MEASURED_TABLE = "measured.onnx", "measured_table.npz"
 PARTS = (MODEL, TABLE, MEASURED_MODEL, MEASURED_TABLE)
 LAMBDAMART, LINEAR = "lambdamart.txt", "linear.json"
-WEIGHTS = "weights.npz"
-OPTIONAL = (LAMBDAMART, LINEAR, WEIGHTS)
+WEIGHTS, NETWORK = "weights.npz", "network.npz"
+OPTIONAL = (LAMBDAMART, LINEAR, WEIGHTS, NETWORK)
 
 
 class Manifest(BaseModel):

@@ -13,7 +13,7 @@ from reranker.fusion import artifact
 from reranker.fusion.artifact import Manifest
 
 CURRENT, PROMOTIONS = "current", "promotions"
-RECOMMEND = "@recommend"
+BESIDE = "@"  # behind an index's name, before what else its models are for
 
 
 def for_recommendations(index: str) -> str:
@@ -21,14 +21,17 @@ def for_recommendations(index: str) -> str:
 
     They are the same network, fitted to lists without a query. No index can be called like that.
     """
-    return f"{index}{RECOMMEND}"
+    return f"{index}{BESIDE}recommend"
+
+
+def for_policy(index: str) -> str:
+    """The name that the slate policies of an index are kept under."""
+    return f"{index}{BESIDE}policy"
 
 
 def indices(models_dir: Path) -> list[str]:
-    """Indices that a model was promoted for, be it for searches or for recommendations."""
-    return sorted(
-        {it.parent.name.removesuffix(RECOMMEND) for it in models_dir.glob(f"*/{CURRENT}")}
-    )
+    """Indices that a model was promoted for, whatever it does there."""
+    return sorted({it.parent.name.partition(BESIDE)[0] for it in models_dir.glob(f"*/{CURRENT}")})
 
 
 class Registry:
@@ -51,6 +54,12 @@ class Registry:
             except InvalidArtifact:
                 continue
         return sorted(found, key=lambda m: (m.created_at, m.version))
+
+    def unused(self, name: str) -> str:
+        """The name, or with a number behind it, that no version has."""
+        taken = {m.version for m in self.versions()}
+        names = (name, *(f"{name}-{n}" for n in range(2, 100)))
+        return next(it for it in names if it not in taken)
 
     def current(self) -> str | None:
         """The version that serves; None: the untrained prior."""

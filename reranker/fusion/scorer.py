@@ -97,7 +97,9 @@ class Scorer:
     def _feed(self, model_input: ModelInput) -> dict[str, NDArray[np.generic]]:
         n, h = len(model_input["signals"]), len(model_input["history_vectors"])
         feed: dict[str, NDArray[np.generic]] = {
-            name: _padded(model_input[name])[None] for name in LIST_INPUTS if name != "signals"
+            name: _padded(model_input[name])[None]
+            for name in LIST_INPUTS
+            if name != "signals" and name in self._inputs
         }
         feed["signals"] = model_input["signals"].astype(np.float32)[None]  # a copy
         feed["signals"][..., self._held] = self._held_at

@@ -22,8 +22,11 @@ def asked() -> Asked:
     parser.add_argument("--until")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--schedule", choices=tuple(SCHEDULES), default="full")
+    parser.add_argument(
+        "--warm", action="store_true", help="Begin with the weights of what serves."
+    )
     said = parser.parse_args()
-    return Asked(said.index, said.until, said.config, said.schedule)
+    return Asked(said.index, said.until, said.config, said.schedule, said.warm)
 
 
 def main() -> None:

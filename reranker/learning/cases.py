@@ -7,7 +7,8 @@ ranked with the state as of `as_of`, which lies before everything of its own bas
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ Labels = dict[str, tuple[float, float, float]]
 class Case:
     """One search: `moment` numbers the snapshot of the state; `target` is a derived case's item.
 
-    A list without a search has an empty query; `seeds` are the items that it starts from.
+    A list without a search has an empty query; `seeds` are the items that it starts from. `context`
+    is what the request, or the deed that the case was made of, said of its own.
 
     Of a logged search, `shown` are the ids it showed, in order, `positions` where each stood
     (from 1), and `served` what the model saw of the first of them; None: not known.
@@ -42,6 +44,7 @@ class Case:
     positions: tuple[int, ...] | None = None
     served: Served | None = None
     seeds: tuple[str, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def derived(self) -> bool:
@@ -113,7 +116,8 @@ def derived(
                 continue
             strangers_left -= 1
         labels: Labels = dict.fromkeys(basket.items, (0.0, 0.0, 1.0))
-        found.append(Case(moment, event.timestamp, event.user, query, labels, event.item_id))
+        case = Case(moment, event.timestamp, event.user, query, labels, event.item_id)
+        found.append(replace(case, context=event.context or {}))
     return sorted(found, key=lambda case: (case.moment, case.time))
 
 
@@ -131,6 +135,7 @@ class LoggedSearch:
     shown: tuple[str, ...]
     start: int = 0
     served: Served | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 def logged(
@@ -156,6 +161,7 @@ def logged(
                 shown=search.shown,
                 positions=tuple(positions[item_id] for item_id in search.shown),
                 served=search.served,
+                context=search.context,
             )
             found.append(case)
     return sorted(found, key=lambda case: (case.moment, case.time))

@@ -190,7 +190,11 @@ def _write(
         table=learned.served_table,
         measured_model=export.to_onnx(learned.measured, int8=False),
         measured_table=learned.measured_table,
-        optional={**learned.baselines, artifact.WEIGHTS: warm_start.packed(learned.measured)},
+        optional={
+            **learned.baselines,
+            artifact.WEIGHTS: warm_start.packed(learned.measured),
+            artifact.NETWORK: warm_start.packed(learned.served),
+        },
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 
@@ -216,10 +220,7 @@ def _by_graph(graph: bytes, learned: Learned) -> NDArray[np.float32]:
 
 
 def _version(registry: Registry, now: datetime) -> str:
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-    taken = {m.version for m in registry.versions()}
-    names = (stamp, *(f"{stamp}-{n}" for n in range(2, 100)))
-    return next(name for name in names if name not in taken)
+    return registry.unused(now.astimezone(UTC).strftime("%Y%m%dT%H%M%S"))
 
 
 def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, Any]:

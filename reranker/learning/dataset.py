@@ -4,7 +4,7 @@ Text vectors and histories are kept as rows of the catalogue, so a list costs it
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from indexer.behaviour.popularity import PURCHASE
 from indexer.behaviour.shopper_profile import ShopperProfile
+from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.learning import cold_start, logged_signals
 from reranker.learning.cases import Case
 from reranker.learning.goods import Goods
@@ -86,6 +87,7 @@ class World:
     tables: Sequence[ItemTable]
     table_of_moment: Sequence[int]
     propose: Propose | None = None
+    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
 
     def table_at(self, moment: int) -> ItemTable:
         """The table that a moment reads."""
@@ -295,6 +297,8 @@ def _situation(
         partners=past.partners,
         prepared=past,
         query_stats=moment.query_stats(case.query),
+        context=case.context,
+        context_keys=world.context_keys,
         item_table=world.table_at(case.moment),
     )
 

@@ -22,16 +22,18 @@ from reranker.learning.schedule import Schedule
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asks of a run; `until` is ISO 8601."""
+    """What a user asks of a run; `until` is ISO 8601. `warm` begins with what serves."""
 
     index: str
     until: str | None
     config: Path | None
     named: str
+    warm: bool = False
 
     def schedule(self) -> Schedule:
         """The schedule that is meant; raises InvalidConfig."""
-        return schedule.read(self.config, self.named)
+        meant = schedule.read(self.config, self.named)
+        return meant.model_copy(update={"warm_start": True}) if self.warm else meant
 
     def said(self) -> dict[str, Any]:
         """What the file says over the named schedule."""
@@ -41,7 +43,7 @@ class Asked:
         """As `python -m reranker.learning` takes them."""
         said = {"--until": self.until, "--config": self.config, "--schedule": self.named}
         options = [text for name, value in said.items() if value for text in (name, str(value))]
-        return [self.index, *options]
+        return [self.index, *options, *(["--warm"] if self.warm else [])]
 
 
 def seconds(until: str | None) -> float | None:

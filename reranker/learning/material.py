@@ -4,7 +4,7 @@ The only part of learning that asks servers. Everything after it works on what i
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from indexer.behaviour import journal
 from indexer.behaviour.event import BehaviourEvent, query_key
 from indexer.behaviour.journal_index import QUERIES
+from indexer.catalogue.context_keys import USUAL, ContextKeys
 from indexer.catalogue.generation import Generation
 from indexer.embedding.encoder import open_encoder
 from reranker.learning import goods as catalogue
@@ -31,7 +32,7 @@ QUERIES_AT_ONCE = 128
 START_MAX = 1_000_000  # clients may say anything of where their page begins
 _SEARCH_FIELDS = [
     *("query_id", "user_query", "user_id", "timestamp", "query_response_hit_ids"),
-    *("query_attributes.from", "hitweave.served"),
+    *("query_attributes.from", "query_attributes.context", "hitweave.served"),
 ]
 
 Vectors = NDArray[np.float32]
@@ -40,12 +41,16 @@ Find = Callable[[Sequence[str], int], tuple[list[Candidates], Vectors]]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Events in time order, logged searches, goods, and how to find candidates for queries."""
+    """Events in time order, logged searches, goods, and how to find candidates for queries.
+
+    `context_keys` are those that the index declares.
+    """
 
     events: list[BehaviourEvent]
     searches: list[LoggedSearch]
     goods: Goods
     find: Find
+    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -71,6 +76,7 @@ def read(
         searches=read_searches(es, generation.index, until),
         goods=catalogue.read(es, valkey, generation),
         find=lambda queries, window: _find(es, generation, queries, window),
+        context_keys=generation.config.context,
     )
 
 
@@ -102,7 +108,8 @@ def _search(source: dict[str, Any]) -> LoggedSearch | None:
         return None
     shown = source.get("query_response_hit_ids") or ()
     user = source.get("user_id")
-    start = (source.get("query_attributes") or {}).get("from", 0)
+    attributes = source.get("query_attributes") or {}
+    start, context = attributes.get("from", 0), attributes.get("context")
     return LoggedSearch(
         query_id=str(query_id),
         time=datetime.fromisoformat(str(source["timestamp"])).timestamp(),
@@ -111,6 +118,7 @@ def _search(source: dict[str, Any]) -> LoggedSearch | None:
         shown=tuple(map(str, shown)) if isinstance(shown, list | tuple) else (str(shown),),
         start=min(int(start), START_MAX) if str(start).isdecimal() else 0,
         served=served.decode((source.get("hitweave") or {}).get("served")),
+        context=context if isinstance(context, dict) else {},
     )
 
 

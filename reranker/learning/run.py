@@ -116,6 +116,7 @@ def prepare(
         query_row={query: row for row, query in enumerate(queries)},
         tables=every,
         table_of_moment=of_moment,
+        context_keys=material.context_keys,
     )
     return made, world
 
@@ -138,6 +139,7 @@ def prepare_visits(
         query_row={"": 0},
         tables=every,
         table_of_moment=of_moment,
+        context_keys=material.context_keys,
         propose=Proposer(goods),
     )
     return made, world
@@ -300,13 +302,13 @@ def _begun(network: FusionNetwork, parent: Parent | None, number: int) -> str | 
 
 
 def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:
-    """The share with the best MRR on the held-out lists."""
+    """The share with the best MRR on the held-out lists, as far as it is ahead beyond noise."""
     held_out, weights = lesson.lists.held_out, lesson.trained.weights
     first = measure.wanted(held_out)
     begun = interpolation.start_of(network, lesson.direct)
     start, end = (score([it], held_out, lesson.vectors, weights) for it in (begun, network))
     return interpolation.best_share(
-        start, end, lambda scores: float((1.0 / measure.ranks(scores, held_out, first)).mean())
+        start, end, lambda scores: 1.0 / measure.ranks(scores, held_out, first)
     )
 
 

@@ -68,7 +68,7 @@ class Schedule(BaseModel):
     visit_epochs: int = Field(4, ge=1)
     visit_learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
-    warm_start: bool = Field(True, description="Begin with the weights of what serves.")
+    warm_start: bool = Field(False, description="Begin with the weights of what serves.")
     refit: bool = Field(True, description="Learn the held-out days as well after measuring.")
     refit_epochs: int = Field(0, ge=0, description="Epochs of the network then; 0: its line only.")
     # More threads wait for each other by spinning: on a busy machine that costs more than it gains.

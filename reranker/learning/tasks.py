@@ -39,5 +39,5 @@ def retrain() -> None:
 
 
 def command(index: str, schedule: str) -> list[str]:
-    """The process that trains an index; it takes no more than its share of the machine."""
-    return [sys.executable, "-m", "reranker.learning", index, "--schedule", schedule]
+    """The process that trains an index anew, beginning with the weights that serve."""
+    return [sys.executable, "-m", "reranker.learning", index, "--schedule", schedule, "--warm"]

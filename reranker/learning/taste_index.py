@@ -13,7 +13,7 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 from numpy.typing import NDArray
 
-from reranker.recommend.taste_index import VECTOR, name
+from reranker.recommend.taste_index import ID, VECTOR, name
 
 CHUNK = 1000
 VERSION = re.compile(r"\d{8}t\d{6}(-\d+)?")  # of no index whose name only begins alike
@@ -37,7 +37,7 @@ def write(
             "refresh_interval": -1,
             "hidden": True,
         },
-        mappings={"dynamic": False, "properties": {VECTOR: _mapping(vectors.shape[1])}},
+        mappings={"dynamic": False, "properties": _properties(vectors.shape[1])},
     )
     bulk(es, _documents(target, ids, vectors), chunk_size=CHUNK)
     es.indices.refresh(index=target)
@@ -56,14 +56,15 @@ def tidy(es: Elasticsearch, index: str, versions: Sequence[str]) -> list[str]:
     return gone
 
 
-def _mapping(width: int) -> dict[str, Any]:
-    return {
+def _properties(width: int) -> dict[str, Any]:
+    vector = {
         "type": "dense_vector",
         "dims": width,
         "index": True,
         "similarity": "cosine",
         "index_options": {"type": "int8_hnsw"},
     }
+    return {VECTOR: vector, ID: {"type": "keyword", "index": False}}
 
 
 def _documents(
@@ -71,4 +72,5 @@ def _documents(
 ) -> Iterator[dict[str, Any]]:
     known = np.linalg.norm(vectors, axis=1) > 0
     for row in np.flatnonzero(known).tolist():
-        yield {"_index": name, "_id": ids[row], VECTOR: vectors[row].tolist()}
+        own = {ID: ids[row], VECTOR: vectors[row].tolist()}
+        yield {"_index": name, "_id": ids[row], **own}

@@ -139,7 +139,8 @@ def _cases(
                 continue
             strangers_left -= 1
         labels = {item: done for item, done in deeds.items() if item not in seeds}
-        cases.append(Case(moment, visit.begun, visit.user, "", labels, seeds=seeds))
+        case = Case(moment, visit.begun, visit.user, "", labels, seeds=seeds)
+        cases.append(replace(case, context=visit.deeds[0].context or {}))
     return cases
 
 

@@ -19,11 +19,11 @@ from torch import Tensor
 from indexer.errors import InvalidArtifact
 from reranker.fusion import artifact
 from reranker.fusion.registry import Registry
+from reranker.fusion.weights import Weights, unpacked
 from reranker.learning.goods import Goods
 from reranker.learning.network import FusionNetwork
 from reranker.signals.item_table import ItemTable
 
-Weights = Mapping[str, NDArray[np.float32]]
 OF_A_LIST = ("signal_mean", "signal_scale", "text_basis")
 
 
@@ -50,21 +50,6 @@ def packed(networks: Sequence[FusionNetwork]) -> bytes:
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
-
-
-def unpacked(content: bytes) -> list[Weights]:
-    """The weights of each network of such a file."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    count = 1 + max(int(name.partition("/")[0]) for name in arrays)
-    return [
-        {
-            name.partition("/")[2]: value
-            for name, value in arrays.items()
-            if name.partition("/")[0] == str(number)
-        }
-        for number in range(count)
-    ]
 
 
 def read(registry: Registry) -> Parent | None:

@@ -48,10 +48,14 @@ def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str]
     scores: dict[str, float] = {}
     source: dict[str, tuple[float, str]] = {}
     for name, found in lists.items():
+        share = SHARES[name]
         for place, item_id in enumerate((i for i in found.ids if i not in without), 1):
-            part = SHARES[name] / (RANK_CONSTANT + place)
-            scores[item_id] = scores.get(item_id, 0.0) + part
-            source[item_id] = max(source.get(item_id, (0.0, "")), (part, name))
+            part = share / (RANK_CONSTANT + place)
+            if item_id not in scores:
+                scores[item_id], source[item_id] = part, (part, name)
+                continue
+            scores[item_id] += part
+            source[item_id] = max(source[item_id], (part, name))
     best = sorted(scores, key=lambda item_id: -scores[item_id])[:window]
     most = sum(SHARES.values()) / (RANK_CONSTANT + 1)
     return Proposals(

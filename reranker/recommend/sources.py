@@ -6,6 +6,7 @@ look; in which order they are shown is the fusion model's to say.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,13 @@ def together(past: Past, resolve: Resolve, limit: int) -> Ranked:
 
 def popular(board: bytes | None, limit: int) -> Ranked:
     """What sells most at present (`indexer.behaviour.trending`)."""
-    found = trending.decode(board)[:limit]
+    whole = _board(board)
+    return Ranked(whole.ids[:limit], whole.scores[:limit])
+
+
+@lru_cache(maxsize=8)
+def _board(blob: bytes | None) -> Ranked:
+    found = trending.decode(blob)
     return Ranked([name for name, _ in found], np.array([s for _, s in found], np.float32))
 
 

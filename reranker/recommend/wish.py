@@ -23,7 +23,8 @@ class Wish:
     `seeds` are items to start from in place of the shopper's history (an item's page, a cart);
     `session` are items looked at in this visit, which count as the newest of the history; `filter`
     is an Elasticsearch query that every item must match. Without `repeats` nothing comes that the
-    shopper has touched before. `shopper` is a pseudonym.
+    shopper has touched before. `diversity` is the dial, None: as the index is configured. `shopper`
+    is a pseudonym.
     """
 
     generation: Generation
@@ -36,6 +37,13 @@ class Wish:
     filter: Mapping[str, Any] | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    diversity: float | None = None
+
+    @property
+    def dial(self) -> float:
+        """How much variety is wanted, from 0 to 1."""
+        usual = self.generation.config.diversity.default
+        return usual if self.diversity is None else self.diversity
 
     @property
     def sources(self) -> tuple[str, ...]:

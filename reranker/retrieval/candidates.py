@@ -90,11 +90,11 @@ def decode(
 
     `keyword_only` keeps what the keyword leg holds, as a client's `min_score` demands.
     """
-    keyword, knn = _named(responses.get("keyword")), _named(responses.get("knn"))
+    keyword, knn = named_hits(responses.get("keyword")), named_hits(responses.get("knn"))
     if keyword_only:
         known = {hit["_id"] for hit in keyword}
         knn = [hit for hit in knn if hit["_id"] in known]
-    pinned = _named(responses.get("pinned"))
+    pinned = named_hits(responses.get("pinned"))
     candidates = join(keyword, knn)
     first = responses.get("keyword") or responses["knn"]
     facets = responses.get("facets") or responses.get("keyword") or {}
@@ -144,8 +144,10 @@ def matches_keywords(hit: Mapping[str, Any]) -> bool:
     return KEYWORD_NAME in hit.get("matched_queries", ())
 
 
-def _named(response: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """A leg's hits, each with its `_id`, read from the column where the leg asked for that."""
+def named_hits(response: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """A leg's hits, each with its `_id`, read from the column where the leg asked for that; raises
+    NoIdColumn where a document has none.
+    """
     hits = _hits(response)
     for hit in hits:
         if "_id" not in hit:

@@ -10,7 +10,7 @@ from indexer.catalogue.generation import Generation
 from indexer.errors import InvalidRequest, UnknownIndex
 from reranker import recommending
 from reranker.recommend.wish import STRATEGIES, Strategy, Wish
-from reranker.retrieval.request import Shopper
+from reranker.retrieval.request import Shopper, dial
 from reranker.routes.access import process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
@@ -23,7 +23,7 @@ SIZE_MAX = 200
 SEEDS_MAX = 50
 FIELDS = frozenset(
     ("index", "user_id", "session_id", "client_id", "item_ids", "session", "strategy", "size")
-) | {"filter", "context", "repeats"}
+) | {"filter", "context", "repeats", "diversity"}
 
 
 @blueprint.post("/recommend")
@@ -38,6 +38,7 @@ def recommend() -> Response:
             "took": round(deadline.took_ms()),
             "model": advice.model,
             "degraded": advice.degraded,
+            **(advice.varied.told() if advice.varied else {}),
             "items": [
                 {"id": it.id, "score": it.score, "reason": it.reason, "source": it.source}
                 for it in advice.items
@@ -71,6 +72,7 @@ def _wish(body: Mapping[str, Any]) -> Wish:
         filter=_object(body, "filter"),
         context=_object(body, "context") or {},
         headers=forwarded_headers(request.headers),
+        diversity=dial(body["diversity"], "diversity") if "diversity" in body else None,
     )
 
 

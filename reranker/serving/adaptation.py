@@ -28,13 +28,15 @@ SHOWN_MAX = 50
 class Adapted:
     """Of the candidates that the model saw: features [m, WIDTH] and what is added to scores [m].
 
-    `parts` [m, WIDTH] are what each signal adds; they sum up to `added`.
+    `parts` [m, WIDTH] are what each signal adds; they sum up to `added`. `drawn` says that the
+    weights were, to try what the layer is unsure of.
     """
 
     segment: str
     features: Array
     added: Array
     parts: Array
+    drawn: bool = False
 
 
 def key(model: str | None) -> str:
@@ -60,9 +62,15 @@ def segment_of(history: int, context: Mapping[str, Any]) -> str:
 def adapt(layer: Layer, signals: Array, segment: str) -> Adapted:
     """What the layer adds, for signals [m, WIDTH] as the model saw them."""
     features = adaptive.features(signals)
-    weights = layer.weights(segment) * layer.gain
-    parts = (features * weights).astype(np.float32)
     wanted = layer.gain * layer.part(features, segment)
+    return by_weights(features, layer.gain * layer.weights(segment), wanted, segment)
+
+
+def by_weights(
+    features: Array, weights: NDArray[np.float64], wanted: NDArray[np.float64], segment: str
+) -> Adapted:
+    """What weights [WIDTH] add to features [m, WIDTH], signal by signal, `wanted` [m] in all."""
+    parts = (features * weights).astype(np.float32)
     total = parts.sum(axis=1)
     bounded = np.where(np.abs(total) > 1e-9, wanted / np.where(total == 0.0, 1.0, total), 1.0)
     parts *= bounded[:, None].astype(np.float32)

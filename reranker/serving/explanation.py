@@ -77,7 +77,7 @@ def _parts(grounds: Grounds, row: int, scored: float, titles: Titles) -> list[Ex
     at, fused = grounds.places.get(row), grounds.fused
     if at is None or fused.inputs is None:
         return [_legs(grounds.candidates, row, scored)]
-    known = [_prior(grounds, at), *_adapted(grounds, at)]
+    known = [_prior(grounds, at), *_adapted(grounds, at), *_by_policy(grounds, at)]
     rest = scored - sum(made["value"] for made in known)
     if fused.scored is None:
         return [*known, *([part(rest, "rounding")] if rest else [])]
@@ -106,7 +106,16 @@ def _adapted(grounds: Grounds, at: int) -> list[Explanation]:
         for column in order
     ]
     value = sum(detail["value"] for detail in details)
-    return [part(value, "adaptive layer, learned from feedback, sum of:", details)]
+    how = "tried within what it is unsure of" if adapted.drawn else "learned from feedback"
+    return [part(value, f"adaptive layer, {how}, sum of:", details)]
+
+
+def _by_policy(grounds: Grounds, at: int) -> list[Explanation]:
+    """What a slate policy added; nothing where none did."""
+    fused = grounds.fused
+    if fused.by_policy is None:
+        return []
+    return [part(float(fused.by_policy[at]), f"slate policy {fused.policy}")]
 
 
 def _by_attention(grounds: Grounds, at: int, residual: float) -> Explanation:

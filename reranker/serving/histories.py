@@ -58,6 +58,25 @@ def borrowed(own: ShopperProfile, others: Mapping[str, bytes]) -> LentProfile:
     return lending.with_lent(own, profiles, HISTORY_MAX)
 
 
+def kept_past(
+    memory: Memory, pasts: Pasts, reading: Reading, shopper: bytes | None, dims: int, now: float
+) -> Past:
+    """The past of a shopper's value with what is lent to it, made ready now where none is kept
+    under these revisions.
+    """
+    others = lent(reading)
+    if shopper is None and not others:
+        return Past(shopper_profile.empty(), None, (), now)
+    seen = b"".join([shopper or b"", *others.values()])
+    revisions = (*reading.revisions, *(reading.beside[name].revisions[1] for name in others))
+    past = pasts.find(reading.index, seen, revisions)
+    if past is None:
+        profile = borrowed(shopper_profile.decode(shopper), others)
+        past = past_of(memory, reading.index, profile.profile, dims, now, profile)
+        pasts.keep(reading.index, seen, revisions, past)
+    return past
+
+
 def past_of(
     memory: Memory,
     index: str,

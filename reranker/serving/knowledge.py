@@ -5,7 +5,7 @@ searches: `ask` before, `Known` after.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from indexer.behaviour import (
     pending,
     popularity,
     query_stats,
-    shopper_profile,
     state,
     watermark,
 )
 from indexer.behaviour.adaptive import Layer
 from indexer.behaviour.query_stats import QueryStats
 from indexer.catalogue import card
+from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import histories, metrics
 from reranker.serving.histories import Pasts
@@ -57,7 +57,8 @@ class Asked:
     `window` is how many candidates the model looks at; `recipe_digest` and `dims` are those of the
     index's vectors; `kept_as` names whose models score, None: those of the index's searches;
     `model` is a version in place of the serving one. `layer` is the key that the
-    adaptive layer was read by, None: it was not.
+    adaptive layer was read by, None: it was not. `policy` says whether a slate policy may add to
+    the scores. Of `context` the model goes by `context_keys` and by what it always knows.
     """
 
     index: str
@@ -72,6 +73,8 @@ class Asked:
     kept_as: str | None = None
     model: str | None = None
     layer: str | None = None
+    policy: bool = False
+    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
 
 
 def ask(
@@ -108,16 +111,7 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
     layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
-    lent = histories.lent(reading)
-    if shopper_blob is None and not lent:
-        return Known(Past(shopper_profile.empty(), None, (), now), stats, layer)
-    seen = b"".join([shopper_blob or b"", *lent.values()])
-    revisions = (*reading.revisions, *(reading.beside[name].revisions[1] for name in lent))
-    past = pasts.find(reading.index, seen, revisions)
-    if past is None:
-        profile = histories.borrowed(shopper_profile.decode(shopper_blob), lent)
-        past = histories.past_of(memory, reading.index, profile.profile, dims, now, profile)
-        pasts.keep(reading.index, seen, revisions, past)
+    past = histories.kept_past(memory, pasts, reading, shopper_blob, dims, now)
     return Known(past, stats, layer)
 
 
@@ -175,5 +169,6 @@ def situation(
         prepared=past,
         query_stats=who.query_stats,
         context=asked.context,
+        context_keys=asked.context_keys,
         item_table=item_table,
     )

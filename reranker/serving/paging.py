@@ -65,6 +65,7 @@ def page(
             suggest=pin.suggest,
             told=pin.effects.told()
             | (dict(pin.diversity) if pin.diversity else {})
+            | (pin.explored.told(pin.ids, [hit["_id"] for hit in hits]) if pin.explored else {})
             | _in_experiment(pin.exposure, [hit["_id"] for hit in hits]),
             explanations=[None if it is None else it.explanation for it in told],
             explained={

@@ -20,7 +20,9 @@ from reranker.retrieval.candidates import Total
 from reranker.retrieval.request import RankedRequest
 from reranker.rules import effects
 from reranker.rules.effects import NO_EFFECTS, Effects
+from reranker.serving import exploration
 from reranker.serving.call import Call
+from reranker.serving.exploration import Exploration
 from reranker.serving.memory import Memory
 
 # What changes how hits are shown, not which hits come in which order.
@@ -38,7 +40,8 @@ class Pin:
 
     `complete` says that nothing follows the last id; otherwise Elasticsearch's order continues.
     `effects` are those of the rules that it was made under, which hold for all its pages, and so
-    does the arm of an experiment in `exposure`; `diversity` is what is said of its variety.
+    does the arm of an experiment in `exposure`; `diversity` is what is said of its variety,
+    `explored` what was tried in it.
     """
 
     ids: Sequence[str]
@@ -52,6 +55,7 @@ class Pin:
     effects: Effects = NO_EFFECTS
     exposure: Exposure | None = None
     diversity: Mapping[str, Any] | None = None
+    explored: Exploration | None = None
 
     def fits_on(self, request: RankedRequest) -> bool:
         """Whether one page from the start shows all there is, so that none can follow."""
@@ -120,7 +124,7 @@ def encode(pin: Pin) -> bytes:
             *(list(pin.ids), list(pin.scores), total, pin.model, pin.degraded),
             *(pin.aggregations, pin.suggest, pin.complete, effects.kept(pin.effects)),
             None if pin.exposure is None else pin.exposure.kept(),
-            pin.diversity,
+            *(pin.diversity, exploration.kept(pin.explored)),
         ],
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
@@ -141,6 +145,7 @@ def decode(blob: bytes) -> Pin:
         effects=effects.from_kept(more[0] if more else None),
         exposure=exposure.from_kept(more[1] if len(more) > 1 else None),
         diversity=more[2] if len(more) > 2 else None,
+        explored=exploration.from_kept(more[3] if len(more) > 3 else None),
     )
 
 

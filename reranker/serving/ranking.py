@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from reranker.retrieval.request import RankedRequest
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.placing import Placed
 from reranker.serving import adaptation
-from reranker.serving.order import Ordered
+from reranker.serving.exploration import Exploration
+from reranker.serving.order import Ordered, Scores
 from reranker.serving.pins import Pin
 from reranker.serving.scoring import Fused
 from reranker.serving.varied import Varied
@@ -24,7 +26,7 @@ class Ranking:
     """What one retrieval came to.
 
     `placed` is the whole order, also of pinned products that are no candidates; `ordered` are the
-    candidates in it.
+    candidates in it. `greedy` [n] are their scores without chance, where something may be tried.
     """
 
     ordered: Ordered
@@ -37,6 +39,8 @@ class Ranking:
     effects: Effects = NO_EFFECTS
     exposure: Exposure | None = None
     varied: Varied | None = None
+    explored: Exploration | None = None
+    greedy: Scores | None = None
 
     def as_pin(self, request: RankedRequest) -> Pin:
         """What must stay the same on every page.
@@ -57,6 +61,7 @@ class Ranking:
             effects=self.effects,
             exposure=self.exposure,
             diversity=self.varied.told() if self.varied else None,
+            explored=self.explored,
         )
 
     def left_behind(self, ids: Sequence[str], now: float) -> bytes | None:
@@ -77,6 +82,24 @@ class Ranking:
             return None
         rows = self._places(ids[:rows_max])
         return served.of(rows, fused.inputs, fused.history, fused.model)
+
+    def further(self, ids: Sequence[str], rows_max: int) -> list[str]:
+        """What stood behind the shown ids, so many with them at the most; nothing where no chance
+        was at work: it is kept to judge later what another order would have earned.
+        """
+        if self.greedy is None:
+            return []
+        shown = set(ids)
+        behind = (name for name in self.placed.ids if name not in shown)
+        return list(islice(behind, max(rows_max - len(ids), 0)))
+
+    def without_chance(self, ids: Sequence[str]) -> list[float | None]:
+        """The scores of ids without chance; None for what is no candidate."""
+        if self.greedy is None:
+            return []
+        row_of = {name: row for row, name in enumerate(self.retrieved.candidates.ids)}
+        scores = self.greedy.tolist()
+        return [round(scores[row_of[name]], 4) if name in row_of else None for name in ids]
 
     def _places(self, ids: Sequence[str]) -> list[int]:
         """Where each id stands among those that the model saw; -1 for one that it did not."""

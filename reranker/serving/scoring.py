@@ -1,8 +1,9 @@
 """Scores of a window under each mode, with the next best where a part is missing.
 
-fused = prior + residual of the model + what the adaptive layer adds; without a model the prior
-stands for it, without Valkey the prior of what the legs said. The model looks at as many candidates
-as the window has, those that both legs together put first; the others follow in that order.
+fused = prior + residual of the model + what a slate policy and the adaptive layer add, where they
+may; without a model the prior stands for it, without Valkey the prior of what the legs said. The
+model looks at as many candidates as the window has, those that both legs together put first; the
+others follow in that order.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from indexer.errors import ValkeyUnavailable
 from indexer.telemetry import log
 from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
+from reranker.fusion.registry import for_policy
 from reranker.fusion.scorer import Scored, Scorer
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import adaptation, knowledge
@@ -38,7 +40,8 @@ class Fused:
     after variety, None where none was asked for.
     `history` [h] are hashes of the shopper's items that it saw beside them. `available` [n] says
     which can be had, None where that was not looked at. `adapted` is what the adaptive layer
-    made of those that the model saw, `own_scores` [m] are theirs without it.
+    made of those that the model saw, `own_scores` [m] are theirs without it. `by_policy` [m] is
+    what the slate policy `policy` added to them, part of `own_scores`.
     """
 
     scores: Scores
@@ -57,6 +60,8 @@ class Fused:
     varied: Scores | None = None
     adapted: Adapted | None = None
     own_scores: Scores | None = None
+    policy: str | None = None
+    by_policy: Scores | None = None
 
 
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
@@ -83,6 +88,7 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
     inputs = assemble(situation)
     found = _by_model(asked.index, loaded, inputs, promoted=promoted)
+    found = _with_policy(found, models, asked, inputs)
     adapted = _adapted(asked, found, inputs)
     scores = found.scores if adapted is None else found.scores + adapted.added
     return replace(
@@ -94,6 +100,23 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         situation=situation,
         adapted=adapted,
         own_scores=found.scores,
+    )
+
+
+def _with_policy(found: Fused, models: Models, asked: Asked, inputs: ModelInput) -> Fused:
+    """The scores [m] with what the index's slate policy adds, where one may and can."""
+    if not asked.policy or found.degraded:
+        return found
+    policy, _ = models.found(for_policy(asked.index), asked.recipe_digest)
+    if policy is None:
+        return found
+    try:
+        by_policy = policy.scorer.residual(inputs)
+    except Exception as error:  # noqa: BLE001 - whatever the runtime says, the order is there
+        log("scoring").error("policy_failed", index=asked.index, error=type(error).__name__)
+        return found
+    return replace(
+        found, scores=found.scores + by_policy, policy=policy.version, by_policy=by_policy
     )
 
 

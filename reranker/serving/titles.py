@@ -37,18 +37,11 @@ def read(
     """What is known of `ids`; empty where Elasticsearch does not say it in time."""
     if not ids:
         return {}
-    title, language = generation.config.theirs("title"), generation.config.theirs("language")
-    body = {
-        "query": {"ids": {"values": list(ids)}},
-        "size": len(ids),
-        "_source": [title, language],
-        "track_total_hits": False,
-    }
     try:
         answer = nodes.ask(
             "POST",
             f"/{target}/_search",
-            orjson.dumps(body),
+            orjson.dumps(body(generation, ids)),
             {"Content-Type": JSON, "Accept": JSON, **headers},
             timeout_seconds=timeout_seconds,
         )
@@ -57,8 +50,28 @@ def read(
         return {}
     if answer.status != 200:
         return {}
-    hits = orjson.loads(answer.body)["hits"]["hits"]
-    return {hit["_id"]: _named(hit.get("_source") or {}, title, language) for hit in hits}
+    return named_in(generation, orjson.loads(answer.body))
+
+
+def body(generation: Generation, ids: Sequence[str]) -> dict[str, Any]:
+    """The search for what `ids` are called."""
+    return {
+        "query": {"ids": {"values": list(ids)}},
+        "size": len(ids),
+        "_source": [*_fields(generation)],
+        "track_total_hits": False,
+    }
+
+
+def named_in(generation: Generation, response: Mapping[str, Any]) -> dict[str, Named]:
+    """What a response to such a search says; nothing where it failed."""
+    hits = response.get("hits", {}).get("hits", ())
+    fields = _fields(generation)
+    return {hit["_id"]: _named(hit.get("_source") or {}, *fields) for hit in hits}
+
+
+def _fields(generation: Generation) -> tuple[str, str]:
+    return generation.config.theirs("title"), generation.config.theirs("language")
 
 
 def _named(source: dict[str, Any], title: str, language: str) -> Named:

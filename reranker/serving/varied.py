@@ -106,6 +106,18 @@ def wish_of(
     )
 
 
+def wish_among(
+    ids: Sequence[str], cards: NDArray[Any], dial: float, policy: Diversity, past: Past | None
+) -> Wish:
+    """The wish for a list that no one searched for, of items whose cards [n] are at hand."""
+    row_of = {name: row for row, name in enumerate(ids)}
+
+    def look(names: Sequence[str]) -> Looks:
+        return Looks.of_cards(cards[[row_of[name] for name in names]])
+
+    return Wish(ids, window=len(ids), dial=dial, policy=policy, look=look, past=past)
+
+
 def with_variety(fused: Fused, varied: Varied | None) -> Fused:
     """The same scores, with those after variety beside them."""
     return fused if varied is None else replace(fused, varied=varied.scores)

@@ -7,6 +7,7 @@ import numpy as np
 
 from indexer.behaviour.popularity import DAY_SECONDS, PURCHASE
 from indexer.catalogue import card
+from reranker.signals import declared
 from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
@@ -28,6 +29,8 @@ def compute(situation: Situation) -> dict[str, Array]:
     n = len(situation.items)
     found = {**_shopper(situation), **_clock(situation), **_page(situation)}
     found["candidates"] = float(np.log1p(n))
+    codes = declared.codes(situation.context, situation.context_keys)
+    found |= dict(zip(declared.NAMES, codes.tolist(), strict=True))
     columns = {name: np.full(n, value, dtype=np.float32) for name, value in found.items()}
     return {**columns, "same_domain": _same_domain(situation), "same_page": _same_page(situation)}
 

@@ -172,6 +172,10 @@ CONTEXT = (
     _s("context", "page_cart", "flag", SHARE, "the page is the cart or the checkout"),
     _s("context", "same_page", "flag", SHARE, "the page names the item's brand or a category"),
     _s("context", "same_domain", "flag", SHARE, "the item's domain is the page's"),
+    *(
+        _s("context", f"context_{place}", "code", (-16, 16), "declared keys of the context")
+        for place in range(1, 17)
+    ),
 )
 SIGNALS: tuple[Signal, ...] = (
     *RELEVANCE,

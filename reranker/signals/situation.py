@@ -14,6 +14,7 @@ from indexer.behaviour.popularity import PURCHASE, Popularity
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
+from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.retrieval.candidates import Candidates
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import HISTORY_MAX, Past
@@ -27,7 +28,8 @@ class Situation:
 
     `cards` are records of `card.card_dtype(dims)`; an absent one reads as an empty record.
     `partners` are decoded `copurchase` rows of the history items. `now` is the event-time
-    watermark in seconds, the moment that windows count back from.
+    watermark in seconds, the moment that windows count back from. `context_keys` are those that the
+    index declares.
     """
 
     candidates: Candidates
@@ -42,6 +44,7 @@ class Situation:
     partners: Sequence[NDArray[np.void]] = ()  # [h] rows
     query_stats: QueryStats = field(default_factory=lambda: query_stats.decode(None))
     context: Mapping[str, Any] = field(default_factory=dict)
+    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
     item_table: ItemTable | None = None
     prepared: Past | None = None  # of the same shopper, where it was computed before
 

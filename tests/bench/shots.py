@@ -12,6 +12,7 @@ from indexer.catalogue.generation import resolve
 from tests.bench.load import Shot
 
 SHOWN = ["title", "price"]
+CART = 3  # items of one
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,14 @@ def reranked(bench: Bench, question: Question, ids: Sequence[str]) -> Shot:
     return Shot(bench.sidecar_url, "/rerank", json.dumps(body).encode())
 
 
+def recommended(bench: Bench, user: str | None, items: Sequence[str]) -> Shot:
+    """Goods for a shopper, an item's page or a cart, computed afresh."""
+    body = {"index": bench.index, "size": bench.size, "item_ids": list(items)}
+    if user is not None:
+        body["user_id"] = user
+    return Shot(bench.sidecar_url, "/recommend", json.dumps(body).encode())
+
+
 def sorted_search(url: str, bench: Bench, question: Question) -> Shot:
     """A search that is not ranked, at the node or passed through."""
     body = {
@@ -156,6 +165,9 @@ def kinds(
     def at(number: int) -> Question:
         return asked[number % len(asked)]
 
+    def some(number: int, count: int) -> Sequence[str]:
+        return lists[at(number).words][:count]
+
     named: dict[str, Callable[[int], Shot]] = {
         "bare query + knn": lambda n: bare(bench, at(n), SHOWN),
         "fused": lambda n: fused(bench, at(n), SHOWN),
@@ -163,6 +175,9 @@ def kinds(
         "fused, ids only": lambda n: fused(bench, at(n), False),
         "fused, words never asked before": lambda _: fused(bench, fresh(), SHOWN),
         "/rerank": lambda n: reranked(bench, at(n), lists[at(n).words]),
+        "/recommend, for you": lambda n: recommended(bench, at(n).user, ()),
+        "/recommend, similar": lambda n: recommended(bench, None, some(n, 1)),
+        "/recommend, cart": lambda n: recommended(bench, at(n).user, some(n, CART)),
         "sorted search, node": lambda n: sorted_search(bench.es_url, bench, at(n)),
         "sorted search, passed through": lambda n: sorted_search(bench.sidecar_url, bench, at(n)),
     }

@@ -11,9 +11,12 @@ import pytest
 import requests
 from elasticsearch import Elasticsearch
 
+from indexer import settings
+from indexer.catalogue import card
+from reranker.fusion import artifact, node_file, node_model
+from reranker.fusion.registry import Registry, for_recommendations
 from reranker.learning import taste_index
 from tests.conftest import Stack
-from tests.flows.worker_process import wait_until
 from tests.reranker.learning import shop as made_up
 
 ONES = np.ones((1, 8), np.float32)
@@ -51,7 +54,8 @@ def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder, name = tmp_path_factory.mktemp("shop"), f"t{uuid.uuid4().hex[:12]}"
     goods = made_up.goods()
     config = folder / "index.yaml"
-    config.write_text("encoder: hashed:32\n")
+    bounds = "diversity: {page: 4, floor: 0.0, loss_max: 1.0}\n"
+    config.write_text(f"encoder: hashed:32\n{bounds}")
     stack.run("create", name, "--config", str(config))
     products = [
         {"id": i, "title": t, "price": 2.0} for i, t in zip(goods.ids, goods.titles, strict=True)
@@ -76,6 +80,20 @@ def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     said: Any = stack.run_json("train", name, "--config", str(schedule))
     assert said["recommendations"]["promoted"], said["recommendations"]["why"]
     return name
+
+
+def test_what_is_learned_keeps_its_network_for_other_runtimes(index: str) -> None:
+    registry = Registry(settings.load().models_dir, for_recommendations(index))
+    loaded = artifact.load(registry.path(str(registry.current())))
+    known = loaded.item_table
+    unknown = [np.zeros(0, card.card_dtype(loaded.manifest.dims)), np.zeros(0, dtype=bool)]
+    dims, now = loaded.manifest.dims, 0.0
+    items = node_model.stock([], *unknown, [], dims=dims, now=now, table=known)
+    content = node_model.packed(loaded, items, concrete=index, made_at="now")
+    facts, arrays = node_file.read(content)
+    assert facts["attention_heads"] == loaded.manifest.config["attention_heads"]
+    assert arrays["0/query.weight"].shape[1] == dims
+    assert all(np.isfinite(arrays[name]).all() for name in arrays if name.startswith("0/"))
 
 
 def recommended(stack: Stack, index: str, **sent: Any) -> dict[str, Any]:
@@ -155,6 +173,41 @@ def test_what_is_sold_out_is_not_recommended(stack: Stack, index: str) -> None:
     assert "sold-out" not in ids(said)
 
 
+def test_a_dial_above_0_varies_any_list_and_says_so(stack: Stack, index: str) -> None:
+    whom = {"user_id": "u1", "size": 12}
+    for strategy in ("hybrid", "content"):
+        plain = recommended(stack, index, strategy=strategy, **whom)
+        assert "diversity" not in plain
+        assert ids(recommended(stack, index, strategy=strategy, diversity=0, **whom)) == ids(plain)
+        found = recommended(stack, index, strategy=strategy, diversity=1, **whom)
+        assert found["diversity"] == {"dial": 1.0, "by": "vectors"}
+        assert ids(found) != ids(plain)
+        scores = [item["score"] for item in found["items"]]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_quotas_of_the_index_hold_for_recommendations(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, name = tmp_path_factory.mktemp("quota"), f"t{uuid.uuid4().hex[:12]}"
+    config = folder / "index.yaml"
+    quotas = "diversity: {default: 0.5, page: 4, brand_max: 1, floor: 0.0}\n"
+    config.write_text(f"encoder: hashed:32\n{quotas}")
+    stack.run("create", name, "--config", str(config))
+    brands = ("acme", "acme", "acme", "acme", "zeta", "omni", "luma", "acme")
+    products = [
+        {"id": f"p{n}", "title": f"red lamp {n}", "brand": brand} for n, brand in enumerate(brands)
+    ]
+    stack.run("catalogue", name, lines(folder / "products.jsonl", products))
+    asked = {"item_ids": ["p7"], "strategy": "content", "size": 4}
+    found = recommended(stack, name, **asked)
+    assert found["diversity"]["dial"] == 0.5
+    brand_of = {item["id"]: item["brand"] for item in products}
+    assert sorted(brand_of[item] for item in ids(found)) == ["acme", "luma", "omni", "zeta"]
+    plain = recommended(stack, name, diversity=0, **asked)
+    assert sorted(brand_of[item] for item in ids(plain)) != ["acme", "luma", "omni", "zeta"]
+
+
 def test_a_deed_is_seen_in_the_next_recommendation(stack: Stack, index: str) -> None:
     user, item = f"new-{uuid.uuid4().hex[:6]}", "1"
     event = {
@@ -166,10 +219,8 @@ def test_a_deed_is_seen_in_the_next_recommendation(stack: Stack, index: str) -> 
     }
     assert recommended(stack, index, user_id=user)["items"][0]["source"] == "trending"
     assert requests.post(f"{stack.sidecar_url}/events", json=event, timeout=30).status_code == 202
-    wait_until(
-        lambda: colour(ids(recommended(stack, index, user_id=user, repeats=False))[0]) == "blue",
-        30,
-    )
+    found = recommended(stack, index, user_id=user, repeats=False)
+    assert colour(ids(found)[0]) == "blue"
 
 
 @pytest.mark.parametrize(
@@ -181,6 +232,8 @@ def test_a_deed_is_seen_in_the_next_recommendation(stack: Stack, index: str) -> 
         ({"wrong": 1}, "unknown field"),
         ({"filter": []}, "filter"),
         ({"repeats": "no"}, "repeats"),
+        ({"diversity": 1.5}, "diversity is 1.5"),
+        ({"diversity": True}, "diversity"),
     ],
 )
 def test_a_wrong_wish_is_refused_with_what_to_do(

@@ -33,7 +33,7 @@ def test_what_waits_longer_than_an_interval_is_forgotten() -> None:
 def test_only_what_was_promoted_is_trained_anew(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    for name in ("b", registry.for_recommendations("b"), registry.for_recommendations("c")):
+    for name in ("b", registry.for_policy("b"), registry.for_recommendations("c")):
         (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / "current").write_text("v1")
     assert registry.indices(tmp_path) == ["b", "c"]

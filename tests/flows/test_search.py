@@ -12,9 +12,10 @@ import pytest
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
 from indexer.behaviour.journal_index import QUERIES
+from indexer.catalogue.context_keys import USUAL
 from reranker.learning.cases import LoggedSearch
 from reranker.learning.material import read_searches
-from reranker.signals import definition
+from reranker.signals import declared, definition
 from tests.conftest import Stack
 from tests.flows.worker_process import wait_until
 
@@ -470,7 +471,9 @@ def test_what_a_search_showed_is_learned_from_as_it_was_served(
     query_id = uuid.uuid4().hex
     forged = {"served": {"signals": "AAAA"}, "hitweave": {"served": {"signals": "AAAA"}}}
     ubi = {"query_id": query_id, "query_attributes": forged}
-    answer = gateway.search(index=shop, query=MATCH, size=12, ext={"ubi": ubi})
+    context = {"device": "phone", "weather": "rain", "trace": "not declared"}
+    ext = {"ubi": ubi, "hitweave": {"context": context}}
+    answer = gateway.search(index=shop, query=MATCH, size=12, ext=ext)
     found: list[LoggedSearch] = []
 
     def journalled() -> bool:
@@ -484,5 +487,8 @@ def test_what_a_search_showed_is_learned_from_as_it_was_served(
     assert logged.shown == tuple(ids(answer))
     assert logged.served is not None
     assert logged.served.seen.tolist() == [True] * 12
+    assert logged.context == {"device": "phone", "weather": "rain"}
+    code = logged.served.signals[0, [definition.INDEX[name] for name in declared.NAMES]]
+    assert code.tolist() == declared.codes(context, USUAL).tolist()
     covered = logged.served.signals[:, definition.INDEX["query_covered"]]
     assert covered.tolist() == [1.0] * 12

@@ -60,7 +60,7 @@ def search(es: Elasticsearch, **body: Any) -> Said:
     return Said(answer, [text for text in kept if "attention_fusion" in text])
 
 
-def set_node(es: Elasticsearch, **settings: str | None) -> None:
+def set_node(es: Elasticsearch, **settings: str | list[str] | None) -> None:
     """Change the plugin's node settings while the node runs; None takes a setting back."""
     named: Mapping[str, Any] = {f"attention_fusion.{name}": it for name, it in settings.items()}
     es.cluster.put_settings(persistent=named)

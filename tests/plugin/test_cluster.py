@@ -1,6 +1,6 @@
 """With a promoted model the plugin has the gateway's order, and three shards on two nodes have that
-of one shard where both legs say the same: keyword scores that hang on no shard's own statistics
-(Elasticsearch hands no search_type on to a retriever's children) and exact vectors.
+of one shard where both legs say the same: exact vectors, and keyword scores that hang on no shard's
+own statistics, be it by their kind or because dfs_query_then_fetch counts over all shards.
 """
 
 import itertools
@@ -8,6 +8,7 @@ import json
 import operator
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -86,14 +87,21 @@ def asked_by_both() -> Iterator[tuple[str, dict[str, str]]]:
     return itertools.product(TEXTS, ({}, {"user_id": SHOPPER}))
 
 
-def exact(text: str, vector: list[float], who: dict[str, str]) -> dict[str, Any]:
-    """The retriever over words scored by price, and over every vector, unrounded."""
+def by_price(text: str) -> dict[str, Any]:
+    """What finds the words and scores by price."""
     factor = {"field": "price", "modifier": "reciprocal"}
     words = {"query": keyword(text), "field_value_factor": factor, "boost_mode": "replace"}
+    return {"function_score": words}
+
+
+def exact(
+    text: str, words: dict[str, Any], vector: list[float], who: dict[str, str]
+) -> dict[str, Any]:
+    """The retriever over a query of the words, and over every vector, unrounded."""
     vectors = knn(vector)["knn"]
     del vectors["similarity"]
     vectors |= {"num_candidates": 10 * WINDOW, "rescore_vector": {"oversample": 2.0}}
-    children = [{"standard": {"query": {"function_score": words}}}, {"knn": vectors}]
+    children = [{"standard": {"query": words}}, {"knn": vectors}]
     asked = {"retrievers": children, "rank_window_size": WINDOW, "query": text, **who}
     return {"attention_fusion": asked}
 
@@ -116,28 +124,67 @@ def test_with_a_promoted_model_the_plugin_has_the_gateways_order(
     assert len(personal) > len(TEXTS)  # the shopper is scored for otherwise than nobody
 
 
-def test_three_shards_on_two_nodes_have_the_order_of_one(
-    es: Elasticsearch,
-    stack: Stack,
-    goods: str,
-    vectors: dict[str, list[float]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    with pair(tmp_path_factory.mktemp("pair"), stack.sidecar_url) as both:
+@dataclass(frozen=True)
+class Apart:
+    """The goods in three shards on two nodes of their own."""
+
+    es: Elasticsearch
+    index: str
+
+
+@pytest.fixture(scope="module")
+def apart(stack: Stack, goods: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    with (
+        Elasticsearch(stack.es_url, request_timeout=30) as es,
+        pair(tmp_path_factory.mktemp("pair"), stack.sidecar_url) as both,
+    ):
         both.cluster.put_settings(persistent={"attention_fusion.timeout": "20s"})
         name = _copied(es, both, goods)
         assert {it["node"] for it in both.cat.shards(index=name, format="json")} == set(NAMES)
-        for text, who in asked_by_both():
-            asked = {
-                "retriever": exact(text, vectors[text], who),
-                "size": len(LAMPS),
-                "source": False,
-            }
-            alone, apart = search(es, index=goods, **asked), search(both, index=name, **asked)
-            assert alone.warnings == apart.warnings == []
-            assert len(alone.ids) == len(LAMPS)
-            assert apart.ids == alone.ids, (text, who)
-            assert scores(apart) == pytest.approx(scores(alone), abs=1e-5)
+        yield Apart(both, name)
+
+
+def test_three_shards_on_two_nodes_have_the_order_of_one(
+    es: Elasticsearch, apart: Apart, goods: str, vectors: dict[str, list[float]]
+) -> None:
+    for text, who in asked_by_both():
+        asked = {"retriever": exact(text, by_price(text), vectors[text], who)}
+        _equal(es, apart, goods, asked)
+
+
+def test_dfs_counts_words_over_all_shards(
+    es: Elasticsearch, apart: Apart, goods: str, vectors: dict[str, list[float]]
+) -> None:
+    differ = 0
+    for text, who in asked_by_both():
+        asked = {"retriever": exact(text, keyword(text), vectors[text], who)}
+        by_shard = search(apart.es, index=apart.index, **asked, size=len(LAMPS))
+        found = _equal(es, apart, goods, asked, search_type="dfs_query_then_fetch")
+        differ += scores(by_shard) != pytest.approx(scores(found), abs=1e-3)
+    assert differ > len(TEXTS)  # each shard by itself counts otherwise
+
+
+def test_dfs_reaches_nested_retrievers_and_leaves_the_body_as_it_was(
+    es: Elasticsearch, apart: Apart, goods: str, vectors: dict[str, list[float]]
+) -> None:
+    text = "blue glass lamp"
+    inner = exact(text, keyword(text), vectors[text], {})
+    retriever = {"attention_fusion": {"retrievers": [inner], "query": text}}
+    ext = {"ubi": {"user_id": SHOPPER}, "hitweave": {"context": {"device": "phone"}}}
+    asked = {"retriever": retriever, "ext": ext}
+    _equal(es, apart, goods, asked, search_type="dfs_query_then_fetch")
+
+
+def _equal(es: Elasticsearch, apart: Apart, goods: str, asked: dict[str, Any], **more: str) -> Said:
+    """One shard and three give the same scores, and so the same order but for ties."""
+    asked = {**asked, **more, "size": len(LAMPS), "source": False}
+    alone, found = search(es, index=goods, **asked), search(apart.es, index=apart.index, **asked)
+    assert alone.warnings == found.warnings == []
+    assert len(alone.ids) == len(LAMPS)
+    assert scores(found) == sorted(scores(found), reverse=True)
+    of = [dict(zip(said.ids, scores(said), strict=True)) for said in (alone, found)]
+    assert of[1] == pytest.approx(of[0], abs=1e-5), asked
+    return found
 
 
 def scores(said: Said) -> list[float]:

@@ -11,9 +11,10 @@ from elasticsearch import AuthenticationException, Elasticsearch
 
 from compose.local import distribution, ground, java_runtime
 from compose.local.home import Home
+from tests.compose.waiting import until
 from tests.conftest import free_port
-from tests.plugin import official
-from tests.plugin.asking import search
+from tests.plugin import node_models, official
+from tests.plugin.asking import search, set_node
 from tests.plugin.conftest import Impostor
 from tests.plugin.official import PASSWORD, USER, Official
 
@@ -57,6 +58,9 @@ def test_the_real_plugin_command_installs_what_then_ranks(
         said = stock.run("elasticsearch-plugin", "install", "--batch", packed.as_uri())
         assert "outbound_network" in said
         assert "attention-fusion" in stock.run("elasticsearch-plugin", "list")
+        folder = place.own(stock.home / "config" / "hitweave")
+        (folder / "shop.model").write_bytes(node_models.shop(tmp_path / "models").file())
+        place.give(folder / "shop.model")
         stock.run("elasticsearch-users", "useradd", USER, "-p", PASSWORD, "-r", "superuser")
         with stock.running(tmp_path / "node.log"):
             _check(f"http://127.0.0.1:{port}")
@@ -76,3 +80,12 @@ def _check(url: str) -> None:
         ranked = search(es, index="shop", retriever=retriever)
         assert ranked.warnings == []
         assert ranked.ids == plain.ids[::-1]
+        set_node(es, url="", models=["shop.model"])
+
+        def by_model() -> bool:
+            return not search(es, index="shop", retriever=retriever).warnings
+
+        until(by_model, "the node ranks by its model")
+        alone = search(es, index="shop", retriever=retriever, explain=True)
+        assert alone.warnings == []
+        assert "scored by model v1 in the node" in str(alone.answer["hits"]["hits"][0])

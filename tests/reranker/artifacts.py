@@ -13,13 +13,14 @@ from reranker.fusion import artifact
 from reranker.fusion.artifact import Manifest, Parts
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.registry import Registry
-from reranker.learning import export
-from reranker.learning.network import HEADS, FusionNetwork, NetworkConfig
+from reranker.learning import export, warm_start
+from reranker.learning.network import HEADS as DEEDS
+from reranker.learning.network import FusionNetwork, NetworkConfig
 from reranker.signals import definition
 from reranker.signals.build import HISTORY_FEATURES
 from reranker.signals.item_table import ItemTable
 
-ROWS = 8
+ROWS, HEADS = 8, 2
 
 
 def promote_untrained(
@@ -43,7 +44,7 @@ def promote_untrained(
             text_width=min(dims, 16),
             width=16,
             layers=1,
-            attention_heads=2,
+            attention_heads=HEADS,
         )
     )
     torch.nn.init.normal_(network.heads.weight, std=0.3)
@@ -62,13 +63,13 @@ def promote_untrained(
         signal_digest=definition.digest(),
         recipe_digest=generation.recipe.digest(),
         dims=dims,
-        head_weights=dict.fromkeys(HEADS, 1.0),
+        head_weights=dict.fromkeys(DEEDS, 1.0),
         prior_weights=PriorWeights().as_dict(),
         tokens=["query", "item", "shopper", *definition.FAMILIES],
         hashes={},
+        config={"attention_heads": HEADS},
     )
+    beside = {artifact.NETWORK: warm_start.packed([network]), **(optional or {})}
     registry = Registry(models_dir, generation.index)
-    artifact.write(
-        registry.path(version), Parts(graph, table, graph, table, optional or {}), manifest
-    )
+    artifact.write(registry.path(version), Parts(graph, table, graph, table, beside), manifest)
     registry.promote(version)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import orjson
 import pytest
 import redis
+import torch
 from elasticsearch import Elasticsearch, helpers
 from flask.testing import FlaskClient
 
@@ -25,6 +27,9 @@ from indexer.errors import EncoderUnavailable
 from reranker.app import create_app
 from reranker.experiments.experiment import Experiment
 from reranker.experiments.experiment_book import ExperimentBook
+from reranker.fusion.registry import Registry, for_policy
+from reranker.learning import policy_artifact
+from reranker.learning.slate_policy import SlatePolicy
 from reranker.retrieval.node import Nodes
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
@@ -482,6 +487,103 @@ def test_two_models_can_be_arms_or_share_a_list(
     gone = Runs(shop, arms=[{"name": "x", "model": "v9"}, {"name": "y", "model": "v9"}])
     late = asked_by(client(process, models=models, experiments=gone), shop, "u", hitweave=quiet)
     assert late["hitweave"]["degraded"] == "model_unavailable"
+
+
+def tries(process: Process, asked: FlaskClient, shop: Generation, **body: Any) -> Any:
+    """The answer to the first search id that explores."""
+    for number in range(60):
+        ext = {"ubi": {"query_id": f"try-{number}", "user_id": "u"}, "hitweave": {}}
+        sent = {"query": QUERY, "ext": ext, **body}
+        answer = asked.post(f"/{shop.index}/_search", json=sent).get_json()
+        if answer["hitweave"]["exploration"]["explored"]:
+            return answer
+    raise AssertionError("half of the traffic should explore")
+
+
+def exploring(process: Process) -> Process:
+    changed = process.settings.model_copy(update={"exploration_share": 0.5})
+    return dataclasses.replace(process, settings=changed)
+
+
+def test_what_is_tried_is_recorded_with_its_chances_and_kept_for_later_pages(
+    process: Process, shop: Generation, recorded: Any
+) -> None:
+    recorder, taken = recorded
+    asked = client(exploring(process), recorder=recorder)
+    first = tries(process, asked, shop, size=2)
+    query_id = first["ext"]["ubi"]["query_id"]
+    ext = {"ubi": {"query_id": query_id, "user_id": "u"}, "hitweave": {}}
+    sent = {"query": QUERY, "ext": ext, "from": 2, "size": 2}
+    second = asked.post(f"/{shop.index}/_search", json=sent).get_json()
+    explained = {"query": QUERY, "ext": {**ext, "hitweave": {"explain": True}}}
+    whole = asked.post(f"/{shop.index}/_search", json=explained).get_json()
+    recorder.close()
+    assert ids(whole) == [*ids(first), *ids(second)]
+    assert set(ids(whole)) == set(TITLES)
+    assert ids(whole)[-1] == "lamp-a"  # what is sold out is last, whatever is tried
+    for hit in whole["hits"]["hits"]:
+        adds_up(hit["_explanation"])
+        assert hit["_explanation"]["value"] == hit["_score"]
+    said = [it["hitweave"]["exploration"] for it in (first, second)]
+    kept = [it.document for _, batch in taken for it in batch]
+    kept = [it["query_attributes"] for it in kept if it["query_id"] == query_id][:2]
+    for start, told, attributes in zip((0, 2), said, kept, strict=True):
+        assert attributes["from"] == start
+        assert attributes["exploration"].items() >= told.items()
+        assert all(0 < chance <= 1 for chance in told["propensities"])
+    # The first page says what stood behind it too, so that another order can be judged.
+    beside = kept[0]["exploration"]
+    assert beside["further"] == ids(second)
+    assert len(beside["scores"]) == len(TITLES)
+    searches = [it for _, batch in taken for it in batch if it.document["query_id"] == query_id]
+    assert searches[0].served is not None
+    assert len(searches[0].served.signals) == len(TITLES)
+    assert "further" not in kept[1]["exploration"]
+
+
+def test_a_degraded_answer_tries_nothing(process: Process, shop: Generation) -> None:
+    asked = client(exploring(process), vectors=NoEncoder())
+    for _ in range(5):
+        answer = search(asked, shop, record=True)[1]["hitweave"]
+        assert answer["degraded"] == "encoder_unavailable"
+        assert "exploration" not in answer
+    plain = client(process)
+    assert "exploration" not in search(plain, shop, record=True)[1]["hitweave"]
+
+
+def test_a_promoted_slate_policy_serves_only_where_a_setting_says_so(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "models", for_policy(shop.index))
+    torch.manual_seed(1)
+    policy = SlatePolicy(len(definition.SIGNALS))
+    torch.nn.init.normal_(policy.outer.weight)
+    varied = np.random.default_rng(1).normal(size=(3, 9, len(definition.SIGNALS)))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    signals = varied.astype(np.float32)
+    written = policy_artifact.write(registry, shop, policy, signals, {}, now)
+    registry.promote(written.version)
+    process.models.look()
+    asks = {"query": QUERY, "ext": {"hitweave": {"record": False, "explain": True}}}
+    allowed = process.settings.model_copy(update={"slate_policy": True})
+    on, off = client(process, settings=allowed), client(process)
+
+    def parts(asked: FlaskClient) -> set[str]:
+        answer = asked.post(f"/{shop.index}/_search", json=asks).get_json()
+        for hit in answer["hits"]["hits"]:
+            adds_up(hit["_explanation"])
+            assert hit["_explanation"]["value"] == hit["_score"]
+        details = [
+            part for hit in answer["hits"]["hits"] for part in hit["_explanation"]["details"]
+        ]
+        return {part["description"] for part in details if part["value"] != 0}
+
+    named = f"slate policy {written.version}"
+    assert named in parts(on)
+    assert named not in parts(off)
+    registry.rollback()
+    process.models.look()
+    assert named not in parts(on)
 
 
 def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:

@@ -14,6 +14,8 @@ NOT_SERVING = (
     "pandas",
     "matplotlib",
     "ranx",
+    "gymnasium",
+    "scipy",
 )
 BLOCK = f"""
 import sys

@@ -1,4 +1,4 @@
-"""`hitweave export`: catalogue, journal or training lists as a Parquet file."""
+"""`hitweave export`: catalogue, journal or training lists as a Parquet file, choices as CSV."""
 
 import time
 from pathlib import Path
@@ -17,10 +17,11 @@ from indexer import connections, settings
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--what",
-    type=click.Choice(["catalogue", "events", "queries", "training"]),
+    type=click.Choice(["catalogue", "events", "queries", "training", "choices"]),
     default="catalogue",
     show_default=True,
-    help="Training: lists as a model learns from them, with every signal and label.",
+    help="Training: lists as a model learns from them, with every signal and label. Choices: hits "
+    "of searches that may have explored, with chance and click, for `hitweave offpolicy`.",
 )
 @click.option("--vectors", is_flag=True, help="With each product's vector.")
 @click.option("--since", help="Events or queries from this ISO time on.")
@@ -45,16 +46,18 @@ def command(
 ) -> None:
     """Write the catalogue, the journal or training lists of INDEX to the Parquet file OUT.
 
-    The file is a snapshot and replaces one of that name when it is whole. Users are pseudonyms.
-    The last line of stdout is one JSON object.
+    Choices are CSV, gzipped where OUT ends so. The file is a snapshot and replaces one of that
+    name when it is whole. Users are pseudonyms. The last line of stdout is one JSON object.
     """
-    if what in ("catalogue", "training") and (since or until):
+    if what not in ("events", "queries") and (since or until):
         raise click.UsageError(f"--since and --until bound events and queries, not the {what}.")
     if what != "catalogue" and vectors:
         raise click.UsageError("--vectors goes with the catalogue only.")
     started = time.monotonic()
     if what == "training":
         rows = _training(index, out, name)
+    elif what == "choices":
+        rows = _choices(index, out)
     else:
         rows = _documents(index, out, {"what": what, "since": since, "until": until}, vectors)
     result = {
@@ -80,6 +83,16 @@ def _documents(index: str, out: Path, asked: dict[str, Any], vectors: bool) -> i
         with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task(what, total=export.count(es, wanted))
             return export.write(es, wanted, out, lambda count: progress.advance(task, count))
+
+
+def _choices(index: str, out: Path) -> int:
+    """Hits with the chance that they had to be where they were."""
+    from reranker.evaluation import explored
+
+    chosen = settings.load()
+    with connections.elasticsearch(chosen) as es:
+        connections.check_elasticsearch(es, chosen)
+        return explored.write(out, explored.read(es, index))
 
 
 def _training(index: str, out: Path, name: str) -> int:

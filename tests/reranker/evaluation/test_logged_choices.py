@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from compose.local.commands import offpolicy
 from indexer.errors import AskedWrongly
-from reranker.evaluation import logged_choices, reward_table
+from reranker.evaluation import explored, logged_choices, reward_table
 from reranker.evaluation.reward_table import Shown
 
 ITEMS, POSITIONS, ROWS = 8, 3, 12_000
@@ -96,3 +96,27 @@ def test_rows_of_one_search_are_in_one_fold() -> None:
     fold = reward_table.folds(200, seed=1, group=group)
     assert all(len(set(fold[group == number])) == 1 for number in range(50))
     assert len(set(fold)) == reward_table.FOLDS
+
+
+def test_searches_that_explored_are_a_log_that_can_be_judged(tmp_path: Path) -> None:
+    searches = [
+        {
+            "query_id": f"q{number}",
+            "query_response_hit_ids": ["a", "b"] if number % 2 else ["b", "a"],
+            "query_attributes": {
+                "from": "2" if number > 7 else 0,
+                "exploration": {"explored": True, "propensities": ["0.5", None]},
+            },
+        }
+        for number in range(10)
+    ]
+    others = [{"query_id": "plain", "query_response_hit_ids": ["a"]}]
+    path = tmp_path / "choices.csv.gz"
+    found = explored.choices([*searches, *others], {("q1", "a"), ("q3", "b")})
+    assert explored.write(path, found) == 10
+    log = logged_choices.read(path)
+    assert log.shown.item.tolist() == [1, 0] * 5
+    assert log.shown.position.tolist() == [0] * 8 + [2] * 2
+    assert log.shown.reward.sum() == 1.0  # b was clicked where its chance is not known
+    assert log.group is not None
+    assert len(set(log.group.tolist())) == 10

@@ -69,7 +69,14 @@ def test_weights_go_back_to_where_they_were(
     np.testing.assert_allclose(scores(network, held_out), before, atol=1e-5)
 
 
-def test_the_best_share_is_that_of_the_highest_value_and_the_largest_of_equal_ones() -> None:
+def test_the_best_share_is_that_of_the_highest_mean_and_the_largest_of_equal_ones() -> None:
     start, end = np.zeros(3), np.ones(3)
-    assert interpolation.best_share(start, end, lambda it: -abs(float(it[0]) - 0.4)) == 0.4
-    assert interpolation.best_share(start, end, lambda it: 0.0) == 1.0
+    assert interpolation.best_share(start, end, lambda it: -np.abs(it - 0.4)) == 0.4
+    assert interpolation.best_share(start, end, lambda it: np.minimum(it, 0.4)) == 1.0
+
+
+def test_nothing_is_kept_of_what_is_not_ahead_beyond_noise() -> None:
+    gains = np.r_[np.full(50, 1.0), np.full(50, -0.9)]  # mean 0.05, standard error 0.095
+    assert interpolation.best_share(np.zeros(100), gains, lambda it: it) == 0.0
+    assert interpolation.best_share(np.zeros(100), gains + 0.1, lambda it: it) == 1.0
+    assert interpolation.best_share(np.zeros(100), np.zeros(100), lambda it: it) == 0.0

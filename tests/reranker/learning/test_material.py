@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 
-from indexer.behaviour import journal, journal_index
-from indexer.behaviour.journal_index import QUERIES
+from indexer.behaviour import journal, journal_index, ubi
+from indexer.behaviour.journal_index import EVENTS, QUERIES
 from reranker.learning.material import read_searches
 from reranker.serving.recorder import Search, journalled
 from reranker.signals import definition
@@ -61,6 +61,23 @@ def test_what_was_served_comes_back_with_the_search(es: Elasticsearch, index_nam
     np.testing.assert_array_equal(first.served.signals, served.signals)
     np.testing.assert_array_equal(first.served.history, served.history)
     np.testing.assert_array_equal(first.served.history_features, served.history_features)
+
+
+def test_the_context_of_a_search_comes_back_with_it(es: Elasticsearch, index_name: str) -> None:
+    said = {"device": "phone", "weather": "rain", "degrees": 3.5}
+    record(es, index_name, Search(shown("q", "a", query_attributes={"context": said})))
+    record(es, index_name, Search(shown("r", "a", query_attributes={"context": "none"})))
+    assert [search.context for search in read_searches(es, index_name, None)] == [said, {}]
+
+
+def test_the_context_of_a_deed_comes_back_with_it(es: Elasticsearch, index_name: str) -> None:
+    journal_index.ensure(es)
+    attributes = {"object": {"object_id": "a"}, "context": {"weather": "rain"}}
+    raw = {"action_name": "click", "timestamp": NOW - 50, "event_attributes": attributes}
+    _, document = ubi.read(raw, key="key", now=NOW, live=False)
+    journal.write_events(es, index_name, [document], received_at=NOW)
+    es.indices.refresh(index=EVENTS)
+    assert [it.context for it in journal.scan(es, index_name)] == [{"weather": "rain"}]
 
 
 def test_a_client_that_logs_its_searches_too_neither_doubles_nor_hides_them(

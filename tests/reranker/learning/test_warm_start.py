@@ -8,6 +8,7 @@ import torch
 
 from reranker.fusion import artifact
 from reranker.fusion.registry import Registry
+from reranker.fusion.weights import unpacked
 from reranker.learning import export, warm_start
 from reranker.learning.network import FusionNetwork
 from reranker.signals import definition
@@ -39,7 +40,7 @@ def test_it_says_of_every_list_what_its_parent_says_but_for_a_constant() -> None
     lists = export.example(before, items=6).tensors()
     with torch.no_grad():
         old, start = before(*lists)[0], after(*lists)[0]
-        (weights,) = warm_start.unpacked(warm_start.packed([before]))
+        (weights,) = unpacked(warm_start.packed([before]))
         assert warm_start.begin(after, weights)
         new = after(*lists)[0]
     shifted = (new - old) - (new - old).mean(dim=1, keepdim=True)
@@ -48,7 +49,7 @@ def test_it_says_of_every_list_what_its_parent_says_but_for_a_constant() -> None
 
 
 def test_a_network_of_another_shape_begins_by_itself() -> None:
-    (weights,) = warm_start.unpacked(warm_start.packed([network(1)]))
+    (weights,) = unpacked(warm_start.packed([network(1)]))
     other = {**weights, "heads.weight": np.zeros((3, 99), dtype=np.float32)}
     made = network(2)
     before = {name: value.clone() for name, value in made.state_dict().items()}

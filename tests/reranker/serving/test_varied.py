@@ -17,6 +17,7 @@ from reranker.retrieval.candidates import Candidates, Retrieved
 from reranker.rules.effects import NO_EFFECTS, Effects, Move
 from reranker.serving import explanation, ruling, varied
 from reranker.serving.evidence import Grounds
+from reranker.serving.order import by_score
 from reranker.serving.scoring import Fused
 from reranker.serving.varied import Wish, by_cards
 from reranker.signals.past import Past
@@ -180,3 +181,25 @@ def test_scores_that_are_no_log_odds_are_read_by_their_spread() -> None:
 def test_a_shopper_without_cards_in_their_history_has_no_taste() -> None:
     assert not varied.taste_of(None).known
     assert not varied.taste_of(Past(shopper_profile.empty(), None, (), 0.0)).known
+
+
+@settings(deadline=None)
+@given(lists.cases(), st.floats(0.01, 1))
+def test_a_list_that_nobody_searched_for_is_varied_by_cards_at_hand(case: Any, dial: float) -> None:
+    scores, items, rng = case
+    n = len(scores)
+    cards = np.zeros(n, card.card_dtype(items.vectors.shape[1]))
+    cards["categories"][:, : items.categories.shape[1]] = items.categories
+    cards["brand"] = items.brands
+    ids, there = [f"i{row}" for row in range(n)], rng.random(n) < 0.8
+    policy = Diversity(page=4, floor=0.0)
+    found = varied.wish_among(ids, cards, dial, policy, None).varied(Fused(scores), there)
+    assert found is not None
+    rows = by_score(scores, available=there).rows[: there.sum()]
+    looks = Looks.of_cards(cards[rows])
+    order = rows
+    if looks.by != "nothing" and len(rows) > 1:
+        order = rows[varied.spread.spread(scores[rows], looks, varied.Variety(dial, policy))]
+    shown = by_score(found.scores, places=found.places).rows
+    assert shown[there[shown]].tolist() == order.tolist()
+    assert varied.wish_among(ids, cards, 0.0, policy, None).varied(Fused(scores), there) is None

@@ -1,7 +1,7 @@
 package hitweave.fusion.retriever;
 
 import hitweave.fusion.ranking.Leg;
-import hitweave.fusion.sidecar.Sidecar;
+import hitweave.fusion.scoring.Scorers;
 
 import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.util.SetOnce;
@@ -37,30 +37,31 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
     private static final int WINDOW = 100;
 
     private final Wish asked;
-    private final Supplier<Sidecar> sidecar;
+    private final Supplier<Scorers> scorers;
     private Wish wish;
+    private boolean overAllShards;
 
-    private AttentionFusionRetriever(List<RetrieverSource> children, int window, Wish asked, Supplier<Sidecar> sidecar) {
+    private AttentionFusionRetriever(List<RetrieverSource> children, int window, Wish asked, Supplier<Scorers> scorers) {
         super(children, window);
         this.asked = asked;
         this.wish = asked;
-        this.sidecar = sidecar;
+        this.scorers = scorers;
     }
 
     /** Reads the JSON of one retriever. */
-    public static AttentionFusionRetriever parse(XContentParser parser, RetrieverParserContext context, Supplier<Sidecar> sidecar)
+    public static AttentionFusionRetriever parse(XContentParser parser, RetrieverParserContext context, Supplier<Scorers> scorers)
         throws IOException {
-        return parser(sidecar).apply(parser, context);
+        return parser(scorers).apply(parser, context);
     }
 
     @SuppressWarnings("unchecked")
-    private static ConstructingObjectParser<AttentionFusionRetriever, RetrieverParserContext> parser(Supplier<Sidecar> sidecar) {
+    private static ConstructingObjectParser<AttentionFusionRetriever, RetrieverParserContext> parser(Supplier<Scorers> scorers) {
         var parser = new ConstructingObjectParser<AttentionFusionRetriever, RetrieverParserContext>(NAME, false, args -> {
             List<RetrieverSource> children = ((List<RetrieverBuilder>) args[0]).stream().map(RetrieverSource::from).toList();
             var context = (Map<String, Object>) args[5];
             Wish wish = new Wish((String) args[2], (String) args[3], (String) args[4], null, context, (Double) args[6]);
             int window = args[1] == null ? WINDOW : (int) args[1];
-            return new AttentionFusionRetriever(new ArrayList<>(children), window, wish, sidecar);
+            return new AttentionFusionRetriever(new ArrayList<>(children), window, wish, scorers);
         });
         parser.declareObjectArray(constructorArg(), (p, c) -> parseInnerRetrieverBuilder(p, c), new ParseField("retrievers"));
         parser.declareInt(optionalConstructorArg(), RANK_WINDOW_SIZE_FIELD);
@@ -85,9 +86,14 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         return super.validate(source, errors, isScroll, allowPartialSearchResults);
     }
 
+    /** Let the children score words by the statistics of all shards together. */
+    void countOverAllShards() {
+        overAllShards = true;
+    }
+
     @Override
     protected RetrieverBuilder doRewrite(QueryRewriteContext context) {
-        String column = sidecar.get().idField();
+        String column = scorers.get().idField();
         return stage(column, column.isEmpty() ? null : () -> stage("", null)).named(this);
     }
 
@@ -95,8 +101,8 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         SetOnce<Collected> collected = new SetOnce<>();
         List<Leg.Kind> kinds = innerRetrievers.stream().map(one -> kind(one.retriever())).toList();
         List<QueryBuilder> filters = preFilterQueryBuilders;
-        var collector = new CollectingRetriever(innerRetrievers, filters, rankWindowSize, kinds, idField, collected);
-        return new ScoringStage(collector, collected, wish.orAsking(words()), sidecar.get(), rankWindowSize, byId);
+        var collector = new CollectingRetriever(innerRetrievers, filters, rankWindowSize, kinds, idField, overAllShards, collected);
+        return new ScoringStage(collector, collected, wish.orAsking(words()), scorers.get(), rankWindowSize, byId);
     }
 
     private static Leg.Kind kind(RetrieverBuilder child) {
@@ -123,8 +129,9 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
 
     @Override
     protected AttentionFusionRetriever clone(List<RetrieverSource> children, List<QueryBuilder> filters) {
-        var copy = new AttentionFusionRetriever(children, rankWindowSize, asked, sidecar);
+        var copy = new AttentionFusionRetriever(children, rankWindowSize, asked, scorers);
         copy.wish = wish;
+        copy.overAllShards = overAllShards;
         copy.preFilterQueryBuilders = filters;
         copy.retrieverName = retrieverName;
         copy.minScore = minScore;

@@ -6,6 +6,8 @@ import hitweave.fusion.ranking.Found;
 import hitweave.fusion.ranking.Leg;
 
 import org.apache.lucene.search.ScoreDoc;
+import org.elasticsearch.search.builder.SearchSourceBuilder;
+import org.elasticsearch.search.retriever.KnnRetrieverBuilder;
 import org.elasticsearch.search.retriever.RetrieverBuilder;
 
 import java.util.ArrayList;
@@ -33,6 +35,22 @@ record Collected(List<RetrieverBuilder> children, List<Candidate> candidates, Se
     /** Whether a document has no id, as those have that somebody else wrote without that column. */
     boolean lacksIds() {
         return candidates.stream().anyMatch(one -> one.id() == null);
+    }
+
+    /** What the first vector child looks for; null where there is none, or it came as encoded text. */
+    float[] queryVector() {
+        for (RetrieverBuilder child : children) {
+            if (child instanceof KnnRetrieverBuilder vectors) {
+                SearchSourceBuilder shown = new SearchSourceBuilder();
+                vectors.extractToSearchSourceBuilder(shown, true);
+                try {
+                    return shown.knnSearch().get(0).getQueryVector().asFloatVector();
+                } catch (IllegalStateException encoded) {
+                    return null; // only the field's type could tell what it means
+                }
+            }
+        }
+        return null;
     }
 
     /** The only index; null where hits come from several: the sidecar then takes its only one. */

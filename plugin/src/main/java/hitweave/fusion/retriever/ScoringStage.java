@@ -1,8 +1,8 @@
 package hitweave.fusion.retriever;
 
 import hitweave.fusion.ranking.Candidates;
+import hitweave.fusion.scoring.Scorers;
 import hitweave.fusion.sidecar.Outcome;
-import hitweave.fusion.sidecar.Sidecar;
 import hitweave.fusion.wire.RerankRequest;
 
 import org.apache.lucene.util.SetOnce;
@@ -23,7 +23,7 @@ import java.util.Objects;
 import java.util.function.Supplier;
 
 /**
- * Waits for the children, asks the sidecar, and becomes the list of ranked documents.
+ * Waits for the children, asks the scorers, and becomes the list of ranked documents.
  *
  * Not compound: a parent would add its filters to a compound child in each round of rewriting.
  */
@@ -31,7 +31,7 @@ final class ScoringStage extends RetrieverBuilder {
     private final RetrieverBuilder collector;
     private final SetOnce<Collected> collected;
     private final Wish wish;
-    private final Sidecar sidecar;
+    private final Scorers scorers;
     private final int window;
     private final Supplier<ScoringStage> byId;
 
@@ -40,7 +40,7 @@ final class ScoringStage extends RetrieverBuilder {
         RetrieverBuilder collector,
         SetOnce<Collected> collected,
         Wish wish,
-        Sidecar sidecar,
+        Scorers scorers,
         int window,
         Supplier<ScoringStage> byId
     ) {
@@ -48,7 +48,7 @@ final class ScoringStage extends RetrieverBuilder {
         this.collector = collector;
         this.collected = collected;
         this.wish = wish;
-        this.sidecar = sidecar;
+        this.scorers = scorers;
         this.window = window;
     }
 
@@ -63,7 +63,7 @@ final class ScoringStage extends RetrieverBuilder {
     public RetrieverBuilder rewrite(QueryRewriteContext context) throws IOException {
         if (collected.get() == null) {
             RetrieverBuilder next = collector.rewrite(context);
-            return next == collector ? this : new ScoringStage(next, collected, wish, sidecar, window, byId).named(this);
+            return next == collector ? this : new ScoringStage(next, collected, wish, scorers, window, byId).named(this);
         }
         if (byId != null && collected.get().lacksIds()) {
             return byId.get().named(this);
@@ -101,7 +101,7 @@ final class ScoringStage extends RetrieverBuilder {
         } else if (Candidates.distinct(found.candidates()) == false) {
             listener.onResponse(Outcome.failed("ids_missing_or_not_distinct"));
         } else {
-            sidecar.ask(request(found), listener);
+            scorers.ask(request(found), found::queryVector, listener);
         }
     }
 

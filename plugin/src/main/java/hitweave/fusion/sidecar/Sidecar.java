@@ -57,7 +57,7 @@ public final class Sidecar {
             .followRedirects(HttpClient.Redirect.NEVER)
             .build();
         follow(settings, dynamic, SidecarSettings.URL, url -> {
-            uri = URI.create(url.replaceAll("/+$", "") + "/rerank");
+            uri = url.isEmpty() ? null : URI.create(url.replaceAll("/+$", "") + "/rerank");
             resume();
         });
         follow(settings, dynamic, SidecarSettings.TIMEOUT, value -> timeout = value);
@@ -69,12 +69,17 @@ public final class Sidecar {
         follow(settings, dynamic, SidecarSettings.ID_FIELD, value -> idField = value);
     }
 
+    /** Whether the node is told of a sidecar at all. */
+    public boolean configured() {
+        return uri != null;
+    }
+
     /** The column that holds a document's id; empty: read _id. */
     public String idField() {
         return idField;
     }
 
-    /** Asks; the listener hears an outcome on a pool of the node, in the caller's thread context. */
+    /** Asks, where it is configured; the listener hears an outcome on a pool of the node, in the caller's thread context. */
     public void ask(RerankRequest request, ActionListener<Outcome> listener) {
         if (pausedUntil.get() - System.nanoTime() > 0) {
             listener.onResponse(Outcome.failed("sidecar_paused"));
@@ -104,7 +109,12 @@ public final class Sidecar {
     }
 
     private void send(RerankRequest request, ActionListener<Outcome> back) throws IOException {
-        HttpRequest sent = HttpRequest.newBuilder(uri)
+        URI address = uri;
+        if (address == null) { // taken away since it was asked for
+            back.onResponse(Outcome.failed(DOWN));
+            return;
+        }
+        HttpRequest sent = HttpRequest.newBuilder(address)
             .header("Content-Type", "application/json")
             .POST(HttpRequest.BodyPublishers.ofByteArray(request.encode()))
             .build();

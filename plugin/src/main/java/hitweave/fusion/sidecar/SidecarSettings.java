@@ -50,6 +50,9 @@ public final class SidecarSettings {
     }
 
     private static void check(String url) {
+        if (url.isEmpty()) { // no sidecar
+            return;
+        }
         URI parsed = URI.create(url);
         if (parsed.getHost() == null || ("http".equals(parsed.getScheme()) || "https".equals(parsed.getScheme())) == false) {
             throw new IllegalArgumentException("attention_fusion.url is [" + url + "]: use http://host:port or https://host:port");

@@ -1,0 +1,90 @@
+"""Recommendations with parts taken away: what is left is answered, with the reason."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from elasticsearch import Elasticsearch
+from flask.testing import FlaskClient
+
+from indexer import settings as server_settings
+from indexer.behaviour import popularity, trending
+from indexer.catalogue.generation import Generation
+from indexer.embedding.encoder import open_encoder
+from reranker.app import create_app
+from reranker.retrieval.node import Nodes
+from reranker.serving.process import Process
+from tests.conftest import Stack, free_port
+from tests.reranker.test_answer import process, shop
+
+__all__ = ["process", "shop"]
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+def sold(stack: Stack, shop: Generation) -> Iterator[None]:
+    """A mug that sells."""
+    counts = popularity.ItemEvents(
+        row=np.zeros(3, dtype=np.intp),
+        kind=np.full(3, popularity.PURCHASE),
+        time=np.full(3, NOW),
+        buyer=np.arange(3),
+        sign=np.ones(3, dtype=np.float32),
+    )
+    board = trending.fold(None, {"mug": popularity.fold([None], counts)[0]})
+    name = f"hw:{shop.index}:{trending.BOARD}"
+    with redis.Redis.from_url(stack.valkey_url) as valkey:
+        valkey.set(name, board)
+        yield
+        valkey.delete(name)
+
+
+def asked(of: FlaskClient, index: Generation, **body: Any) -> Any:
+    answer = of.post("/recommend", json={"index": index.index, **body})
+    assert answer.status_code == 200, answer.get_json()
+    return answer.get_json()
+
+
+def ids(answer: Any) -> list[str]:
+    return [item["id"] for item in answer["items"]]
+
+
+@pytest.mark.usefixtures("sold")
+def test_without_elasticsearch_what_valkey_knows_is_recommended(
+    process: Process,
+    shop: Generation,
+) -> None:
+    there = create_app(process).test_client()
+    whole = asked(there, shop, item_ids=["lamp-b"])
+    assert whole["degraded"] is None
+    assert set(ids(whole)) == {"lamp-c", "mug"}
+    url = f"http://127.0.0.1:{free_port()}"
+    away = Nodes(server_settings.load().model_copy(update={"elasticsearch_url": url}))
+    left = asked(
+        create_app(dataclasses.replace(process, nodes=away)).test_client(),
+        shop,
+        item_ids=["lamp-b"],
+    )
+    assert left["degraded"] == "elasticsearch_unavailable"
+    assert ids(left) == ["mug"]
+
+
+def test_documents_that_somebody_else_wrote_are_neighbours_too(
+    process: Process,
+    shop: Generation,
+    es: Elasticsearch,
+) -> None:
+    there = create_app(process).test_client()
+    (vector,) = open_encoder(shop.recipe).encode(["blue desk lamp"], role="passage").tolist()
+    source = {"title": "foreign lamp", "embedding": vector}
+    es.index(index=shop.concrete, id="foreign", document=source, refresh=True)
+    try:
+        found = asked(there, shop, item_ids=["lamp-b"], strategy="content")
+        assert found["degraded"] is None
+        assert "lamp-c" in ids(found)
+        assert not process.generations.has_id_column(shop)
+    finally:
+        es.delete(index=shop.concrete, id="foreign", refresh=True)
