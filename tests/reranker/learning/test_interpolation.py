@@ -39,9 +39,17 @@ def test_an_untrained_network_orders_as_the_linear_ranker_that_it_starts_from() 
     train, held_out = list_set(60, seed=1), list_set(20, seed=2)
     mean, scale = signal_moments(train)
     values = linear._standardised(train, mean, scale)
-    weights = linear.fitted(values, train, linear.START_PENALTY, np.zeros(len(mean), np.float32))
+    known = linear.acquaintance(train.signals)
+    nothing = np.zeros(2 * len(mean), np.float32)
+    strangers, friends = np.split(
+        linear.fitted(values, train, linear.START_PENALTY, nothing, known), 2
+    )
     begun = fit.new_network(train, vectors(), SMALL, 0, linear.start(train))
-    alone = linear._standardised(held_out, mean, scale) @ weights
+    values, known = (
+        linear._standardised(held_out, mean, scale),
+        linear.acquaintance(held_out.signals),
+    )
+    alone = (1.0 - known) * (values @ strangers) + known * (values @ friends)
     np.testing.assert_allclose(
         centred(scores(begun, held_out), held_out), centred(alone, held_out), atol=0.05
     )
