@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.conftest import Stack
 from tests.flows import commands
+from tests.flows.editor import everywhere
 from tests.flows.test_search import raw
-from tests.flows.test_suggest import everywhere
 
 PATIENCE_MS = 60_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
