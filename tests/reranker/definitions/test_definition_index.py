@@ -45,5 +45,5 @@ def test_without_elasticsearch_it_is_said_which_definitions_are_away() -> None:
         lambda: kept.write("a", {}, None),
         lambda: kept.delete("a"),
     ):
-        with pytest.raises(ElasticsearchUnavailable, match="the things .* hitweave_things"):
+        with pytest.raises(ElasticsearchUnavailable, match=r"the things .* hitweave_things"):
             ask()
