@@ -128,11 +128,9 @@ def loss_of(
     first, sizes = lists.start[:-1], np.diff(lists.start)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parts = np.split(weights.astype(np.float32), len(shares))
-        scores = sum(
-            _shared(values @ part, share) for part, share in zip(parts, shares, strict=True)
-        )
-        scores = scores.astype(np.float64)
+        parts = zip(np.split(weights.astype(np.float32), len(shares)), shares, strict=True)
+        added = [_shared(values @ part, share) for part, share in parts]
+        scores: NDArray[np.float64] = np.sum(added, axis=0, dtype=np.float64)
         scores -= np.repeat(np.maximum.reduceat(scores, first), sizes)
         odds = np.exp(scores)
         total = np.add.reduceat(odds, first)
