@@ -27,8 +27,8 @@ class Line:
 
     def residual(self, signals: Array) -> Array:
         """What it adds to the prior of each candidate [n]."""
-        added: Array = (signals - self.mean) @ self.weights + self.constant
-        return added
+        added = (signals - self.mean) @ self.weights + self.constant
+        return added.astype(np.float32, copy=False)
 
 
 def of_file(content: bytes, heads: Array) -> Line | None:

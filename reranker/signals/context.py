@@ -31,7 +31,8 @@ def compute(situation: Situation) -> dict[str, Array]:
     found["candidates"] = float(np.log1p(n))
     codes = declared.codes(situation.context, situation.context_keys)
     found |= dict(zip(declared.NAMES, codes.tolist(), strict=True))
-    columns = {name: np.full(n, value, dtype=np.float32) for name, value in found.items()}
+    values = np.array(list(found.values()), dtype=np.float32)
+    columns = dict(zip(found, np.repeat(values[:, None], n, axis=1), strict=True))
     return {**columns, "same_domain": _same_domain(situation), "same_page": _same_page(situation)}
 
 

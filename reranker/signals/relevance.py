@@ -10,9 +10,9 @@ def compute(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `relevance`; NaN where a leg does not know the item."""
     found = situation.candidates
     bm25 = found.bm25
-    best = float(np.nanmax(bm25)) if np.isfinite(bm25).any() else 0.0
     cosine = _cosine(situation)
     matched = np.isfinite(bm25)
+    best = float(np.nanmax(bm25)) if matched.any() else 0.0
     both = np.isfinite(found.bm25_rank) & np.isfinite(found.knn_rank)
     return {
         "bm25": bm25,
