@@ -239,9 +239,10 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         context_keys=generation.config.context,
         layer=layer,
     )
-    nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
-    looked_at = min(len(ruled.candidates), given.window)
-    fused = scored.fused_in_time(process, asked, deadline) if looked_at else nothing
+    if min(len(ruled.candidates), given.window):
+        fused = scored.fused_in_time(process, asked, deadline)
+    else:
+        fused = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     available = scored.available(process, asked, fused)
     policy = generation.config.diversity
     wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)

@@ -15,11 +15,11 @@ def compute(situation: Situation) -> dict[str, Array | PlaceOf]:
     """Columns [n] of the family `product`."""
     cards, present = situation.cards, situation.cards_present
     price = log_price(cards["price"])
-    known = price[np.isfinite(price)]
+    known = np.sort(price[np.isfinite(price)])
     popularity = np.ascontiguousarray(cards["popularity"])
     return {
         "price": price,
-        "price_to_list": price - (float(np.median(known)) if len(known) else np.nan),
+        "price_to_list": price - (_middle(known) if len(known) else np.nan),
         "price_to_shopper": price - situation.past.usual_price,
         "price_place": PlaceOf(price, known_only=True),
         "available": np.where(present, cards["available"], np.nan).astype(np.float32),
@@ -28,6 +28,12 @@ def compute(situation: Situation) -> dict[str, Array | PlaceOf]:
         "days_updated": _days_updated(situation),
         "card": present.astype(np.float32),
     }
+
+
+def _middle(rising: Array) -> float:
+    """The median of sorted values, at least one."""
+    half = len(rising) // 2
+    return float(rising[half]) if len(rising) % 2 else float(rising[half - 1 : half + 1].mean())
 
 
 def _days_updated(situation: Situation) -> Array:

@@ -25,6 +25,8 @@ def _partners(situation: Situation) -> dict[str, Array | PlaceOf]:
     past, n = situation.past, len(situation.items)
     items, rows, of = past.partner_rows
     found, column = within(items, situation.items)
+    if not len(found):
+        return _no_partners(n)
     purchase, view, of = rows["purchase"][found], rows["view"][found], of[found]
 
     def total(weights: NDArray[np.floating]) -> Array:
@@ -48,6 +50,13 @@ def _partners(situation: Situation) -> dict[str, Array | PlaceOf]:
         "viewed_with": log1p(total(view)),
         "viewed_with_max": log1p(most(view)),
     }
+
+
+def _no_partners(n: int) -> dict[str, Array | PlaceOf]:
+    """The same of a list with nothing that goes with the history."""
+    names = ("bought_with", "bought_with_max", "bought_with_cosine", "bought_with_recent")
+    places = ("bought_with_place", "bought_with_cosine_place")
+    return dict.fromkeys((*names, *places, "viewed_with", "viewed_with_max"), np.zeros(n, "f4"))
 
 
 def _taste(situation: Situation) -> dict[str, Array | PlaceOf]:
