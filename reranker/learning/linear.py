@@ -15,9 +15,9 @@ import orjson
 from numpy.typing import NDArray
 
 from reranker.fusion.baseline import PriorWeights, prior_parts
+from reranker.fusion.line import acquaintance
 from reranker.learning import measure
 from reranker.learning.dataset import ListSet, joined, signal_moments
-from reranker.learning.network import WELL_KNOWN_ITEMS
 from reranker.signals import definition
 
 DEEDS = np.array([1.0, 2.0, 4.0], dtype=np.float32)  # click, cart, purchase
@@ -76,17 +76,6 @@ def start(
         weights = fitted(values, own, penalty, found[head], known)
         found[head] = weights - np.tile(prior_weights() * scale, 2)
     return found
-
-
-def acquaintance(signals: NDArray[np.floating]) -> Array:
-    """How well the shopper of each row is known [rows], from 0 (not at all) to 1.
-
-    What everybody buys says most of a stranger, what lies beside the shopper's own items most of a
-    known one: one weight for both would be wrong for each.
-    """
-    items = np.expm1(signals[:, definition.INDEX["shopper_items"]].astype(np.float32))
-    known: Array = np.clip(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
-    return known
 
 
 def prior_weights() -> Array:

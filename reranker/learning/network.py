@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from reranker.fusion.line import WELL_KNOWN_ITEMS
 from reranker.signals import definition
 
 HEADS = ("click", "cart", "purchase")
 # As a logit, nothing beside any other, in half precision too.
 MASKED = -3e4
-WELL_KNOWN_ITEMS = 10.0  # items of a shopper whom their own deeds say most of
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class FusionNetwork(nn.Module):
         return self.heads(self.norm(state)) + self.direct(twice), attention
 
     def acquaintance(self, signals: Tensor) -> Tensor:
-        """How well the shopper is known, from 0 to 1 [B, n, 1]; see `linear.acquaintance`."""
+        """How well the shopper is known, from 0 to 1 [B, n, 1]; see `line.acquaintance`."""
         column = self.config.shopper_items
         items = torch.exp(signals[..., column : column + 1]) - 1.0
         return torch.clamp(items / WELL_KNOWN_ITEMS, 0.0, 1.0)

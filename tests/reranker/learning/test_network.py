@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.learning import fit, linear, measure
+from reranker.fusion.line import acquaintance
+from reranker.learning import fit, measure
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.network import FusionNetwork, Lists
 from reranker.learning.schedule import Schedule
@@ -45,7 +46,7 @@ def test_how_well_a_shopper_is_known_is_the_same_to_the_network_and_its_start(
     signals = np.zeros((len(items), len(definition.SIGNALS)), dtype=np.float32)
     signals[:, definition.INDEX["shopper_items"]] = np.log1p(items)
     known = network().acquaintance(torch.from_numpy(signals))
-    np.testing.assert_allclose(known[:, 0], linear.acquaintance(signals), atol=1e-5)
+    np.testing.assert_allclose(known[:, 0], acquaintance(signals), atol=1e-5)
     assert [float(it) for it in known[:, 0]] == pytest.approx(
         [min(it / 10, 1.0) for it in items], abs=1e-4
     )
