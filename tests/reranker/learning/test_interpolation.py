@@ -79,7 +79,7 @@ def test_weights_go_back_to_where_they_were(
 
 
 def test_the_best_share_is_that_of_the_highest_mean_and_the_largest_of_equal_ones() -> None:
-    start, end = np.zeros(3), np.ones(3)
+    start, end = np.zeros(60), np.ones(60)
     assert interpolation.best_share(start, end, lambda it: -np.abs(it - 0.4)) == 0.4
     assert interpolation.best_share(start, end, lambda it: np.minimum(it, 0.4)) == 1.0
 
@@ -89,3 +89,9 @@ def test_nothing_is_kept_of_what_is_not_ahead_beyond_noise() -> None:
     assert interpolation.best_share(np.zeros(100), gains, lambda it: it) == 0.0
     assert interpolation.best_share(np.zeros(100), gains + 0.1, lambda it: it) == 1.0
     assert interpolation.best_share(np.zeros(100), np.zeros(100), lambda it: it) == 0.0
+
+
+def test_few_lists_tell_nothing() -> None:
+    few = interpolation.LISTS_MIN - 1
+    assert interpolation.best_share(np.zeros(few), np.ones(few), lambda it: it) == 0.0
+    assert interpolation.best_share(np.zeros(few + 1), np.ones(few + 1), lambda it: it) == 1.0
