@@ -108,11 +108,9 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
         ranking = rank(process, call, again if pin else call.query_id)
     if pin is None and ranking is not None:
         made, pin = ranking, ranking.as_pin(call.request)
-        if not pin.fits_on(call.request):
-            process.pins.keep(key, pin)
     assert pin is not None  # noqa: S101 - one of the two made it
-    hidden = frozenset(now.effects.hidden)
-    return paging.page(process, call, key, pin, ranking, left_out=hidden), made
+    keep, hidden = made is not None, frozenset(now.effects.hidden)
+    return paging.page(process, call, key, pin, ranking, left_out=hidden, keep=keep), made
 
 
 def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
@@ -239,9 +237,10 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         context_keys=generation.config.context,
         layer=layer,
     )
-    nothing = Fused(baseline.rrf(ruled.candidates), log_odds=False)
-    looked_at = min(len(ruled.candidates), given.window)
-    fused = scored.fused_in_time(process, asked, deadline) if looked_at else nothing
+    if min(len(ruled.candidates), given.window):
+        fused = scored.fused_in_time(process, asked, deadline)
+    else:
+        fused = Fused(baseline.rrf(ruled.candidates), log_odds=False)
     available = scored.available(process, asked, fused)
     policy = generation.config.diversity
     wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)

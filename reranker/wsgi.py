@@ -1,5 +1,6 @@
 """What gunicorn loads: the application of one process, warmed up before it takes requests."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -28,8 +29,13 @@ def _share_metrics() -> None:
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     _share_metrics()
 
-from reranker.app import create_app  # noqa: E402 - after the metrics' folder is named
+from reranker import rehearsal  # noqa: E402 - after the metrics' folder is named
+from reranker.app import create_app  # noqa: E402
 from reranker.serving import warmth  # noqa: E402
 
 app = create_app()
 warmth.check(app.extensions["hitweave"].get())
+rehearsal.rehearse(app.extensions["hitweave"].get())
+# What is there now stays: a request need not wait while the collector looks through all of it.
+gc.collect()
+gc.freeze()

@@ -16,12 +16,13 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import streaming_bulk
 
 from indexer.behaviour import arrivals, feedback, journal_index, pending, state, store
-from indexer.behaviour.event import client_pseudonym, pseudonym
+from indexer.behaviour.event import basket_of, client_pseudonym, pseudonym
 from indexer.behaviour.journal_index import INDICES
 from indexer.errors import WriteFailed
 
 PAGE = 1000
 CLIENTS_MAX = 10_000
+_READ = ["hitweave.index", "session_id", "event_attributes", "user_id", "client_id", "timestamp"]
 
 
 @dataclass
@@ -77,7 +78,7 @@ def erase(es: Elasticsearch, valkey: redis.Redis, person: Person, indices: Itera
         for documents in _pages(es, journal, person):
             for document in documents:
                 found = baskets.setdefault(document["_source"]["hitweave"]["index"], set())
-                found.update(_baskets(document["_source"]))
+                found.update(filter(None, [basket_of(document["_source"])]))
             _delete(es, journal, [document["_id"] for document in documents])
             erased.journal[journal] += len(documents)
     for index, names in baskets.items():
@@ -92,7 +93,7 @@ def _pages(es: Elasticsearch, journal: str, person: Person) -> Iterator[list[dic
             index=journal,
             query=person.query(),
             size=PAGE,
-            source_includes=["hitweave.index", "session_id", "event_attributes", "action_name"],
+            source_includes=_READ,
             allow_partial_search_results=False,
         )
         if not answer["hits"]["hits"]:
@@ -111,12 +112,6 @@ def _delete(es: Elasticsearch, journal: str, names: list[str]) -> None:
                 f"Elasticsearch did not delete a document of {journal} "
                 f"({answer['delete']['status']}): run the command again"
             )
-
-
-def _baskets(document: dict[str, Any]) -> list[str]:
-    order = (document.get("event_attributes") or {}).get("order_id")
-    session = document.get("session_id")
-    return [name for name in (order, session) if name]
 
 
 def _forget(valkey: redis.Redis, index: str, person: Person, baskets: set[str]) -> Counter[str]:

@@ -2,7 +2,7 @@
 
 Ids of people, clients, sessions and orders are pseudonyms from here on; the prefix tells the kind,
 so that equal ids of different kinds never meet: none = user, `c-` = client, `s-` = session,
-`o-` = order, `a-` = network address.
+`o-` = order, `a-` = network address. A shopper's day (`d-`) is made of such.
 """
 
 import hashlib
@@ -26,7 +26,8 @@ class BehaviourEvent:
 
     `timestamp` is seconds since the epoch, UTC. `item_id` is empty for actions without an item:
     they are kept in the journal and change nothing else. `user` is a pseudonym, None for anonymous
-    clients without any id. `basket` groups items taken together (order, else session).
+    clients without any id. `basket` groups items taken together (order, else session, else the
+    shopper's day).
     `query_key` is the normalised text of the search it came from, None outside a search.
     `client` is the pseudonym of the client that a known user was on. `position` counts from 1.
     `sender` and `address` (a pseudonym, None for trusted senders) say where a live event came from;
@@ -95,14 +96,28 @@ def iso(seconds: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def basket_of(document: Mapping[str, Any]) -> str | None:
+    """What a stored UBI document's item was taken together with: its order, else its session, else
+    all that its shopper took on that day (UTC). None where it names none of them.
+    """
+    order = (document.get("event_attributes") or {}).get("order_id")
+    named = order or document.get("session_id")
+    who = document.get("user_id") or document.get("client_id")
+    if named or not who:
+        return named or None
+    day = datetime.fromisoformat(document["timestamp"]).astimezone(UTC).date()
+    return f"d-{who}-{day.isoformat()}"
+
+
 def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
     """The event that a stored UBI document (see ubi.read_event) means."""
     attributes = document.get("event_attributes") or {}
     user_query = document.get("user_query")
-    session = document.get("session_id")
     origin = document.get("hitweave") or {}
     action = document["action_name"].casefold().replace("-", "_")
     context = attributes.get("context")
+    filled = attributes.get("order_id") or action in BASKET_ACTIONS
+    basket = basket_of(document) if filled else None
     return BehaviourEvent(
         event_id=document["event_id"],
         action=action,
@@ -110,8 +125,8 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
         timestamp=datetime.fromisoformat(document["timestamp"]).timestamp(),
         user=document.get("user_id") or document.get("client_id"),
         client=document.get("client_id") if document.get("user_id") else None,
-        session=session,
-        basket=attributes.get("order_id") or (session if action in BASKET_ACTIONS else None),
+        session=document.get("session_id"),
+        basket=basket,
         query_key=(query_key(user_query) or None) if user_query else None,
         query_id=document.get("query_id"),
         position=(attributes.get("position") or {}).get("ordinal"),

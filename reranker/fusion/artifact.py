@@ -10,7 +10,8 @@
                                                of the served network, read by measurements only
                                weights.npz   optional: what the next training may begin from
                                network.npz   optional: the served network's weights before any
-                                               rounding, for runtimes other than ONNX's
+                                               rounding, for runtimes other than ONNX's, and to
+                                               score without one where they say no more than a line
 
 Fails closed: a missing, altered or foreign part raises InvalidArtifact before anything is served.
 """
@@ -64,12 +65,13 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A verified artifact, loaded."""
+    """A verified artifact, loaded; `network` are the weights of `model`, None where not kept."""
 
     folder: Path
     manifest: Manifest
     model: bytes
     item_table: ItemTable
+    network: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Parts:
 def load(folder: Path, *, measured: bool = False) -> Artifact:
     """Read and verify, the served network or the measured one; raises InvalidArtifact.
 
-    Optional parts are not looked at: nothing that serves needs them.
+    Of the optional parts only the served network's weights are looked at.
     """
     manifest = read_manifest(folder)
     if manifest.format != FORMAT:
@@ -99,13 +101,15 @@ def load(folder: Path, *, measured: bool = False) -> Artifact:
     missing = [name for name in PARTS if name not in manifest.hashes]
     if missing:
         raise InvalidArtifact(f"{folder} lacks {', '.join(missing)}: restore it or roll back")
-    contents = {name: _verified(folder, name, manifest.hashes[name]) for name in PARTS}
+    names = [*PARTS, *([NETWORK] if NETWORK in manifest.hashes else [])]
+    contents = {name: _verified(folder, name, manifest.hashes[name]) for name in names}
     model, table = (MEASURED_MODEL, MEASURED_TABLE) if measured else (MODEL, TABLE)
     try:
         found = item_table.load(folder / table)
     except (OSError, ValueError, KeyError) as error:
         raise InvalidArtifact(f"{folder / table} cannot be read ({error}): roll back") from error
-    return Artifact(folder, manifest, contents[model], found)
+    network = None if measured else contents.get(NETWORK)
+    return Artifact(folder, manifest, contents[model], found, network)
 
 
 def read_manifest(folder: Path) -> Manifest:

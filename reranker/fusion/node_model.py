@@ -176,11 +176,12 @@ def _of_network(network: Weights, heads: Array) -> Iterator[tuple[str, Array]]:
     for name, value in network.items():
         if name.partition(".")[0] in _KEPT:
             yield name, np.asarray(value, dtype=np.float32)
+    of_strangers = network["direct.weight"][:, : len(definition.NAMES)]
     found: Mapping[str, Array] = {
         "query.weight": network["text.weight"] @ network["text_basis"].T,
         "query.bias": network["text.bias"],
         "head.weight": heads @ network["heads.weight"],
         "head.bias": np.atleast_1d(heads @ network["heads.bias"]),
-        "direct.weight": heads @ network["direct.weight"],
+        "direct.weight": heads @ of_strangers,
     }
     yield from ((name, value.astype(np.float32)) for name, value in found.items())

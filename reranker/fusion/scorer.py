@@ -4,10 +4,14 @@ The session runs on one thread: a sidecar has many requests at once and one core
 
 What was the same in every list of the training says nothing to the network, and what it would make
 of another value is left to chance: such signals are shown to it as they were then.
+
+A network that says no more than a line over its signals is not run for scores, only for what an
+explanation tells of its attention.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from indexer.errors import InvalidArtifact
+from reranker.fusion import line
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.baseline import PriorWeights, prior
 from reranker.signals import definition, drift
@@ -35,12 +40,17 @@ HISTORY_ATTENTION = "history_attention"
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """`scores` = `prior` + `residual` [n]; `attention` [n, tokens] sums to 1 an item."""
+    """`scores` = `prior` + `residual` [n]; `look` computes the attention where it is asked for."""
 
     scores: Array
     prior: Array
     residual: Array
-    attention: Array
+    look: Callable[[], Array]
+
+    @cached_property
+    def attention(self) -> Array:
+        """How much each token counts for each item [n, tokens]; sums to 1 an item."""
+        return self.look()
 
 
 class Scorer:
@@ -62,6 +72,8 @@ class Scorer:
         self.item_table = artifact.item_table
         self._prior = PriorWeights.read(artifact.manifest.prior_weights)
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
+        weights = artifact.network
+        self._line = None if weights is None else line.of_file(weights, self._heads)
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._held, self._held_at = _held(artifact.manifest.reference)
         self._outputs = {o.name for o in self._session.get_outputs()}
@@ -69,12 +81,22 @@ class Scorer:
     def score(self, model_input: ModelInput) -> Scored:
         """Scores of the n candidates of `model_input`."""
         base = prior(model_input["signals"], self._prior)
+        if self._line is not None:
+            residual = self._line.residual(self._shown(model_input["signals"]))
+            return Scored(base + residual, base, residual, lambda: self._attention(model_input))
         heads, attention = self._run(model_input, ("heads", "attention"))
         residual = heads[0] @ self._heads
-        return Scored(base + residual, base, residual, attention[0])
+        return Scored(base + residual, base, residual, lambda: attention[0])
+
+    def _attention(self, model_input: ModelInput) -> Array:
+        (attention,) = self._run(model_input, ("attention",))
+        found: Array = attention[0]
+        return found
 
     def residual(self, model_input: ModelInput) -> Array:
         """What the network alone adds [n]; the same number as in `score`."""
+        if self._line is not None:
+            return self._line.residual(self._shown(model_input["signals"]))
         (heads,) = self._run(model_input, ("heads",))
         residual: Array = heads[0] @ self._heads
         return residual
@@ -101,11 +123,16 @@ class Scorer:
             for name in LIST_INPUTS
             if name != "signals" and name in self._inputs
         }
-        feed["signals"] = model_input["signals"].astype(np.float32)[None]  # a copy
-        feed["signals"][..., self._held] = self._held_at
+        feed["signals"] = self._shown(model_input["signals"])[None]
         feed["item_mask"] = np.ones((1, n), dtype=bool)
         feed["history_mask"] = np.full((1, max(h, 1)), h > 0)
         return {name: value for name, value in feed.items() if name in self._inputs}
+
+    def _shown(self, signals: Array) -> Array:
+        """A copy with what never varied in training as it was then."""
+        shown = signals.astype(np.float32)
+        shown[:, self._held] = self._held_at
+        return shown
 
 
 def _held(reference: Mapping[str, Any]) -> tuple[NDArray[np.intp], Array]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from reranker.learning.network import FusionNetwork
 
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+LISTS_MIN = 50  # of fewer a standard error says little
 Array = NDArray[np.floating]
 
 
@@ -24,13 +25,14 @@ def best_share(start: Array, end: Array, values: Callable[[Array], Array]) -> fl
     [lists]; of equal ones the largest.
 
     0 where even that one is not ahead of the start by more than one standard error of the paired
-    difference: of models that cannot be told apart the simplest (Breiman et al. 1984,
-    Classification and Regression Trees, section 3.4.3).
+    difference, or there are fewer than `LISTS_MIN` lists: of models that cannot be told apart the
+    simplest (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
     """
     found = {share: values(start + share * (end - start)) for share in SHARES}
     best = max(SHARES, key=lambda share: float(found[share].mean()))
     gained = found[best] - found[0.0]
-    return best if gained.mean() > gained.std() / np.sqrt(len(gained)) else 0.0
+    noise = gained.std() / np.sqrt(len(gained))
+    return best if len(gained) >= LISTS_MIN and gained.mean() > noise else 0.0
 
 
 def start_of(network: FusionNetwork, direct: NDArray[np.float32]) -> FusionNetwork:

@@ -15,6 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from reranker.fusion.baseline import PriorWeights, prior_parts
+from reranker.fusion.line import acquaintance
 from reranker.learning import measure
 from reranker.learning.dataset import ListSet, joined, signal_moments
 from reranker.signals import definition
@@ -53,20 +54,27 @@ def fit(train: ListSet, held_out: ListSet, late: ListSet | None) -> Fitted:
     return Fitted(scores, as_json(weights, scale), chosen)
 
 
-def start(lists: ListSet, standard: tuple[Array, Array] | None = None) -> Array:
-    """What each head may start from [heads, signals], over standardised signals and beyond the
-    prior; zeros for a head without labels.
+def start(
+    lists: ListSet,
+    penalty: float = START_PENALTY,
+    standard: tuple[Array, Array] | None = None,
+) -> Array:
+    """What each head may start from [heads, 2 * signals], over standardised signals and beyond the
+    prior; zeros for a head without labels. The first half is for shoppers of whom nothing is known,
+    the second for known ones (`acquaintance`).
 
     `standard` are the mean and scale [signals] to standardise by; None: those of `lists`.
     """
     mean, scale = standard or signal_moments(lists)
     values = _standardised(lists, mean, scale)
-    found = np.zeros((lists.labels.shape[1], len(mean)), dtype=np.float32)
+    known = acquaintance(lists.signals)
+    found = np.zeros((lists.labels.shape[1], 2 * len(mean)), dtype=np.float32)
     for head in np.flatnonzero((lists.labels > 0).any(axis=0)):
         only = np.zeros_like(lists.labels)
         only[:, head] = lists.labels[:, head]
         own = replace(lists, labels=only)
-        found[head] = fitted(values, own, START_PENALTY, found[head]) - prior_weights() * scale
+        weights = fitted(values, own, penalty, found[head], known)
+        found[head] = weights - np.tile(prior_weights() * scale, 2)
     return found
 
 
@@ -78,12 +86,18 @@ def prior_weights() -> Array:
     return given
 
 
-def fitted(values: Array, lists: ListSet, penalty: float, start: Array) -> Array:
-    """Weights [signals] that make the labelled rows of `values` [rows, signals] likeliest."""
+def fitted(
+    values: Array, lists: ListSet, penalty: float, start: Array, known: Array | None = None
+) -> Array:
+    """Weights [signals] that make the labelled rows of `values` [rows, signals] likeliest.
+
+    With `known` [rows], from 0 to 1, there are two of each signal [2 * signals]: those where it is
+    0, then those where it is 1.
+    """
     from scipy.optimize import minimize
 
     found = minimize(
-        loss_of(values, lists, penalty),
+        loss_of(values, lists, penalty, known),
         start.astype(np.float64),
         jac=True,
         method="L-BFGS-B",
@@ -93,26 +107,36 @@ def fitted(values: Array, lists: ListSet, penalty: float, start: Array) -> Array
 
 
 def loss_of(
-    values: Array, lists: ListSet, penalty: float
+    values: Array, lists: ListSet, penalty: float, known: Array | None = None
 ) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
-    """The mean cross-entropy of a list plus the penalty, and its slope [signals], by weights."""
+    """The mean cross-entropy of a list plus the penalty, and its slope, by weights; both are
+    [signals], or twice as many with `known` [rows] (see `fitted`).
+    """
     wanted = _wanted(lists)
+    shares = [None] if known is None else [1.0 - known, known]
     first, sizes = lists.start[:-1], np.diff(lists.start)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        scores = (values @ weights.astype(np.float32)).astype(np.float64)
+        parts = zip(np.split(weights.astype(np.float32), len(shares)), shares, strict=True)
+        added = [_shared(values @ part, share) for part, share in parts]
+        scores: NDArray[np.float64] = np.sum(added, axis=0, dtype=np.float64)
         scores -= np.repeat(np.maximum.reduceat(scores, first), sizes)
         odds = np.exp(scores)
         total = np.add.reduceat(odds, first)
         likely = odds / np.repeat(total, sizes)
         entropy = np.log(total).sum() - (wanted * scores).sum()
-        slope = values.T @ (likely - wanted).astype(np.float32)
+        beyond = (likely - wanted).astype(np.float32)
+        slope = np.concatenate([values.T @ _shared(beyond, share) for share in shares])
         return (
             entropy / len(lists) + 0.5 * penalty * float(weights @ weights),
             slope.astype(np.float64) / len(lists) + penalty * weights,
         )
 
     return loss
+
+
+def _shared(rows: Array, share: Array | None) -> Array:
+    return rows if share is None else rows * share
 
 
 def as_json(weights: Array, scale: Array) -> bytes:

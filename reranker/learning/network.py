@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from reranker.fusion.line import WELL_KNOWN_ITEMS
+from reranker.signals import definition
+
 HEADS = ("click", "cart", "purchase")
 # As a logit, nothing beside any other, in half precision too.
 MASKED = -3e4
@@ -33,6 +36,7 @@ class NetworkConfig:
     layers: int = 2
     attention_heads: int = 4
     dropout: float = 0.1
+    shopper_items: int = definition.INDEX["shopper_items"]  # column of the log count
 
     @property
     def tokens(self) -> int:
@@ -102,7 +106,8 @@ class FusionNetwork(nn.Module):
             ListBlock(width, config.attention_heads, config.dropout) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.direct = nn.Linear(config.signals, len(HEADS), bias=False)
+        # One line for shoppers of whom nothing is known, one for known ones.
+        self.direct = nn.Linear(2 * config.signals, len(HEADS), bias=False)
         nn.init.zeros_(self.direct.weight)
         self.heads = nn.Linear(width, len(HEADS))
         nn.init.zeros_(self.heads.weight)
@@ -135,7 +140,15 @@ class FusionNetwork(nn.Module):
         for block in self.blocks:
             state = block(state, item_mask)
         # The norm forgets how much of a thing there is; the signals say it once more.
-        return self.heads(self.norm(state)) + self.direct(scaled), attention
+        known = self.acquaintance(signals)
+        twice = torch.cat([scaled * (1.0 - known), scaled * known], dim=-1)
+        return self.heads(self.norm(state)) + self.direct(twice), attention
+
+    def acquaintance(self, signals: Tensor) -> Tensor:
+        """How well the shopper is known, from 0 to 1 [B, n, 1]; see `line.acquaintance`."""
+        column = self.config.shopper_items
+        items = torch.exp(signals[..., column : column + 1]) - 1.0
+        return torch.clamp(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
 
     def item(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """What an item is, by its text and by who buys it [..., W]."""

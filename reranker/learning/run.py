@@ -174,7 +174,7 @@ def learn(
         vectors=vectors,
         schedule=schedule,
         trained=trained,
-        direct=linear.start(lists.train),
+        direct=linear.start(lists.train, schedule.linear_penalty),
         about=auxiliary.labels_of(world.goods, schedule.auxiliary),
         equipment=equipment,
         parent=parent,
@@ -342,7 +342,8 @@ def _refitted(
     if lists.late is None or not schedule.refit:
         return copies
     every = dataset.joined(lists.train, lists.late)
-    moved = linear.start(every, dataset.signal_moments(lists.train)) - lesson.direct
+    standard = dataset.signal_moments(lists.train)
+    moved = linear.start(every, schedule.linear_penalty, standard) - lesson.direct
     told = progress("refit", len(copies) * max(schedule.refit_epochs, 1) * len(every))
     for number, network in enumerate(copies):
         with torch.no_grad():

@@ -64,7 +64,10 @@ class Schedule(BaseModel):
     batch_lists: int = Field(32, ge=1)
     # The network starts from a tuned linear ranker: faster or longer it unlearns what holds.
     learning_rate: float = Field(5e-4, gt=0)
-    # Lists without a query have no prior worth the name: there the network learns more.
+    linear_penalty: float = Field(1e-3, gt=0, description="Of the squared weights it starts from.")
+    # Lists without a query have no prior worth the name: there the network learns more, and who
+    # comes next is less like those who came before.
+    visit_linear_penalty: float = Field(0.1, gt=0)
     visit_epochs: int = Field(4, ge=1)
     visit_learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
@@ -81,8 +84,12 @@ class Schedule(BaseModel):
 
     def of_visits(self) -> "Schedule":
         """The same run for lists without a query."""
-        rates = {"epochs": self.visit_epochs, "learning_rate": self.visit_learning_rate}
-        return self.model_copy(update=rates)
+        own = {
+            "epochs": self.visit_epochs,
+            "learning_rate": self.visit_learning_rate,
+            "linear_penalty": self.visit_linear_penalty,
+        }
+        return self.model_copy(update=own)
 
 
 QUICK = {

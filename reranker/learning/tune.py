@@ -143,7 +143,7 @@ class _Trials:
     ) -> None:
         self.on, self.schedule, self.budget = on, schedule, budget
         self.progress, self.equipment = progress, equipment
-        self.direct = linear.start(on.lists.train)
+        self.direct = linear.start(on.lists.train, schedule.linear_penalty)
         self.told = 0
 
     def run(self, trial: Any) -> float:

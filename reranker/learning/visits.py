@@ -7,7 +7,7 @@ a cart does.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,10 @@ PAUSE_SECONDS = 1800.0  # what ends a visit, as web analytics count
 MIDST_SHARE = 0.5
 SEEDED_SHARE = 0.3
 SEEDS_MAX = 3
+TIMES_MAX = 8  # how often one visit is learned from, entered anew each time
+LATE_DENSITY = 2.0  # cases a visit of the held-out days in the refit, against those before
+# How often the state is of just before, as it is served; else it is as stale as a search's.
+FRESH_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,10 @@ def plan(
     random = np.random.default_rng(schedule.seed)
     train = _cases(early, [t for t in at if t < cut], first_seen, sampling, random, SEEDED_SHARE)
     held_out = _cases(late, at[moment:], first_seen, measured, random, 0.0)
-    refit = _cases(late, at, first_seen, sampling, random, SEEDED_SHARE) if schedule.refit else []
+    dense = replace(
+        sampling, cases=round(LATE_DENSITY * len(train) * len(late) / max(len(early), 1))
+    )
+    refit = _cases(late, at, first_seen, dense, random, SEEDED_SHARE) if schedule.refit else []
     return Plan(
         at=at,
         cut=cut,
@@ -121,15 +128,20 @@ def _cases(
     random: np.random.Generator,
     seeded: float,
 ) -> list[Case]:
-    """At most `sampling.cases` cases, drawn without regard to how much a visit holds."""
+    """At most `sampling.cases` cases, drawn without regard to how much a visit holds; to learn
+    from, a visit is taken again once all have been.
+    """
     cases: list[Case] = []
     strangers_left = round(sampling.cases * sampling.strangers)
-    for place in random.permutation(len(found)).tolist():
+    times = 1 if sampling.frozen else TIMES_MAX
+    for place in _turns(len(found), times, random):
         if len(cases) >= sampling.cases:
             break
         visit = found[place].entered(random)
         known = np.inf if visit.user is None else first_seen[visit.user]
-        moment = making.moment_before(at, visit.begun, known, sampling, random)
+        fresh = not sampling.frozen and random.random() < FRESH_SHARE
+        drawn = replace(sampling, gap_days_max=0.0) if fresh else sampling
+        moment = making.moment_before(at, visit.begun, known, drawn, random)
         if moment is None:
             continue
         deeds = labels_of(visit.deeds)
@@ -142,6 +154,11 @@ def _cases(
         case = Case(moment, visit.begun, visit.user, "", labels, seeds=seeds)
         cases.append(replace(case, context=visit.deeds[0].context or {}))
     return cases
+
+
+def _turns(count: int, times: int, random: np.random.Generator) -> Iterator[int]:
+    for _ in range(times):
+        yield from random.permutation(count).tolist()
 
 
 def _seeds(labels: Labels, random: np.random.Generator) -> tuple[str, ...]:

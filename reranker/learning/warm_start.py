@@ -82,7 +82,8 @@ def begin(network: FusionNetwork, weights: Weights) -> bool:
     turn = old["text_basis"].T @ torch.linalg.pinv(found["text_basis"].T)
     found["text.weight"] = old["text.weight"] @ turn
     _reading(found, old, "wide.0", slice(None))
-    _reading(found, old, "direct", slice(None))
+    # One line for strangers, one for known shoppers, over the same signals.
+    _reading(found, old, "direct", [*range(own["signal_mean"].shape[0])] * 2)
     for number, columns in enumerate(network.config.families):
         _reading(found, old, f"family.{number}", list(columns))
     network.load_state_dict(found)

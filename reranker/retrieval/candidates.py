@@ -115,14 +115,12 @@ def decode(
 def join(keyword: Sequence[Mapping[str, Any]], knn: Sequence[Mapping[str, Any]]) -> Candidates:
     """Candidates of two ranked hit lists."""
     rows = {hit["_id"]: row for row, hit in enumerate(keyword)}
-    for hit in knn:
-        rows.setdefault(hit["_id"], len(rows))
+    at = [rows.setdefault(hit["_id"], len(rows)) for hit in knn]
     bm25, bm25_rank, cosine, knn_rank = np.full((4, len(rows)), np.nan, dtype=np.float32)
     count = len(keyword)
     bm25[:count] = [hit["_score"] for hit in keyword]
     bm25_rank[:count] = np.arange(1, count + 1)
     if knn:
-        at = np.fromiter((rows[hit["_id"]] for hit in knn), np.intp, len(knn))
         # Elasticsearch scores a cosine c as (1 + c) / 2.
         cosine[at] = np.array([hit["_score"] for hit in knn], dtype=np.float32) * 2.0 - 1.0
         knn_rank[at] = np.arange(1, len(knn) + 1)
@@ -133,8 +131,8 @@ def marks_of(ids: Sequence[str], hits: Iterable[Mapping[str, Any]]) -> list[froz
     """Which marks each of `ids` matches, by any of its hits; empty where no hit matches any."""
     found: dict[str, frozenset[int]] = {}
     for hit in hits:
-        names = [it for it in hit.get("matched_queries", ()) if it.startswith(MARK_NAME)]
-        if names:
+        matched = hit.get("matched_queries")
+        if matched and (names := [it for it in matched if it.startswith(MARK_NAME)]):
             found[hit["_id"]] = frozenset(int(it.removeprefix(MARK_NAME)) for it in names)
     return [found.get(name, frozenset()) for name in ids] if found else []
 
@@ -149,12 +147,12 @@ def named_hits(response: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     NoIdColumn where a document has none.
     """
     hits = _hits(response)
-    for hit in hits:
-        if "_id" not in hit:
-            try:
+    try:
+        for hit in hits:
+            if "_id" not in hit:
                 hit["_id"] = hit["fields"][ID_COLUMN][0]
-            except (KeyError, IndexError):
-                raise NoIdColumn from None
+    except (KeyError, IndexError):
+        raise NoIdColumn from None
     return hits
 
 

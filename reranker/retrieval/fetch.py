@@ -105,7 +105,7 @@ def read_responses(responses: Mapping[str, Mapping[str, Any]], request: RankedRe
     return retrieved
 
 
-def search(
+def send(
     nodes: Nodes,
     target: str,
     request: RankedRequest,
@@ -113,16 +113,21 @@ def search(
     headers: Mapping[str, str],
     *,
     timeout_seconds: float,
-) -> dict[str, Any]:
-    """One plain search of ours beside a ranked request; raises Refused."""
+) -> Pending:
+    """Send one plain search of ours; `found_by` waits for its answer."""
     params = "&".join(f"{name}={value}" for name, value in request.leg_params.items())
-    answer = nodes.ask(
+    return nodes.send(
         "POST",
         f"/{target}/_search?{params}",
         orjson.dumps(body),
         {"Content-Type": JSON, "Accept": JSON, **headers},
         timeout_seconds=timeout_seconds,
     )
+
+
+def found_by(sent: Pending) -> dict[str, Any]:
+    """The answer to a search that was sent; raises Refused."""
+    answer = sent.receive()
     if answer.status != 200:
         raise Refused(answer)
     found: dict[str, Any] = orjson.loads(answer.body)

@@ -149,9 +149,11 @@ def _candidates(given: Sequence[Any]) -> Candidates:
 def _numbers(
     given: Sequence[Mapping[str, Any]], name: str, least: float = -NUMBER_MAX
 ) -> NDArray[np.float32]:
+    values = [one.get(name) for one in given]
+    if values.count(None) == len(values):
+        return np.full(len(values), np.nan, dtype=np.float32)
     try:
-        values = [one.get(name) for one in given]
-        numbers = np.array([np.nan if v is None else float(v) for v in values])
+        numbers = np.fromiter((np.nan if v is None else float(v) for v in values), np.float64)
     except (TypeError, ValueError, OverflowError):
         raise InvalidRequest(f"{name} of a candidate is not a number") from None
     if ((numbers < least) | (numbers > NUMBER_MAX)).any():

@@ -5,7 +5,7 @@ would take too long, the attention alone splits the residual, and the descriptio
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from indexer.catalogue.generation import Generation
@@ -106,6 +106,11 @@ def examine(fused: Fused, candidates: Candidates, deadline: Deadline) -> Grounds
     scorer, inputs, scored = fused.scorer, fused.inputs, fused.scored
     if scorer is None or inputs is None or scored is None:
         return Grounds(fused, candidates)
+    try:
+        _ = scored.attention  # of a model that is a line it is computed only now
+    except Exception as error:  # noqa: BLE001 - whatever the runtime says, the order is there
+        log("explaining").error("attention_failed", error=type(error).__name__)
+        return Grounds(replace(fused, scored=None), candidates)
     try:
         looks = scorer.history_attention(inputs)
         found: Attribution | None = attribution.attribute(

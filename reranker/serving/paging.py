@@ -1,6 +1,7 @@
 """From an order to the page that was asked for: hits, total, facets; beyond the window too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from reranker import response
@@ -8,6 +9,7 @@ from reranker.experiments.exposure import Exposure
 from reranker.response import Page, Took
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
+from reranker.retrieval.node import Pending
 from reranker.serving import explaining
 from reranker.serving.call import Call
 from reranker.serving.explaining import Explainable, Told
@@ -24,10 +26,12 @@ def page(
     ranking: Ranking | None,
     *,
     left_out: frozenset[str] = frozenset(),
+    keep: bool = False,
 ) -> dict[str, Any]:
     """The answer for one page of a pinned order; `ranking` where it was made just now.
 
     What is `left_out` was hidden since: like what was deleted, it is gone at once from every page.
+    `keep` pins the order where another page can follow, while Elasticsearch reads the documents.
     """
     started_ms = call.deadline.took_ms()
     request = call.request
@@ -40,7 +44,8 @@ def page(
     if not left_out.isdisjoint(ids):
         kept = [at for at, name in enumerate(ids) if name not in left_out]
         ids, scores = [ids[at] for at in kept], [scores[at] for at in kept]
-    hits, scores = _hits(process, call, ids, scores)
+    pinned = partial(process.pins.keep, key, pin) if keep and not pin.fits_on(request) else None
+    hits, scores = _hits(process, call, ids, scores, pinned or (lambda: None))
     page_ms = call.deadline.took_ms() - started_ms
     told = _told(process, call, ranking, [hit["_id"] for hit in hits])
     retrieved = ranking.retrieved if ranking else None
@@ -115,9 +120,15 @@ def _in_experiment(exposure: Exposure | None, ids: Sequence[str]) -> dict[str, A
 
 
 def _hits(
-    process: Process, call: Call, ids: Sequence[str], scores: Sequence[float]
+    process: Process,
+    call: Call,
+    ids: Sequence[str],
+    scores: Sequence[float],
+    meanwhile: Callable[[], None],
 ) -> tuple[list[Mapping[str, Any]], list[float]]:
     """The page's hits; documents deleted since are left out."""
+    if not ids or not bodies.needs_documents(call.request):
+        meanwhile()
     if not ids:
         _shown_as_asked(process, call)
         return [], []
@@ -125,7 +136,9 @@ def _hits(
         concrete = call.generation.concrete
         return [response.bare_hit(concrete, name) for name in ids], list(scores)
     body = bodies.page(call.request, ids, call.generation.config.search_fields)
-    found = {hit["_id"]: hit for hit in _search(process, call, body)["hits"]["hits"]}
+    sent = _sent(process, call, body)
+    meanwhile()
+    found = {hit["_id"]: hit for hit in fetch.found_by(sent)["hits"]["hits"]}
     shown = [(found[name], score) for name, score in zip(ids, scores, strict=True) if name in found]
     return [hit for hit, _ in shown], [score for _, score in shown]
 
@@ -163,7 +176,11 @@ def _own_ids(
 
 
 def _search(process: Process, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
-    return fetch.search(
+    return fetch.found_by(_sent(process, call, body))
+
+
+def _sent(process: Process, call: Call, body: Mapping[str, Any]) -> Pending:
+    return fetch.send(
         process.nodes,
         call.target,
         call.request,

@@ -5,7 +5,7 @@ import numpy as np
 from indexer.behaviour import query_stats
 from indexer.behaviour.popularity import CART, HALF_LIVES_DAYS, PURCHASE, VIEW
 from reranker.signals import definition
-from reranker.signals.listwise import Array, log1p, log_days, place, share
+from reranker.signals.listwise import Array, PlaceOf, log1p, log_days, share
 from reranker.signals.situation import Situation
 
 DAY_1, DAY_7, DAY_30, DAY_120 = range(len(HALF_LIVES_DAYS))
@@ -16,7 +16,7 @@ SEARCH_NAMES = tuple(s.name for s in definition.SEARCH)
 _TREND_FLOOR = 0.05  # purchases a day below which a trend says nothing
 
 
-def popularity(situation: Situation) -> dict[str, Array]:
+def popularity(situation: Situation) -> dict[str, Array | PlaceOf]:
     """Columns [n] of the family `popularity`."""
     known = situation.popularity
     bought = known.decayed[:, PURCHASE]
@@ -24,33 +24,34 @@ def popularity(situation: Situation) -> dict[str, Array]:
     rate = bought / np.array(HALF_LIVES_DAYS, dtype=np.float32) * np.float32(np.log(2)) + (
         _TREND_FLOOR
     )
-    total = known.total[:, PURCHASE]
+    trend = np.log(rate[:, [DAY_7, DAY_30]] / rate[:, [DAY_30, DAY_120]]).astype(np.float32)
+    total, logged = known.total[:, PURCHASE], log1p(bought)
     return {
-        "purchases_1d": log1p(bought[:, DAY_1]),
-        "purchases_7d": log1p(bought[:, DAY_7]),
-        "purchases_30d": log1p(bought[:, DAY_30]),
-        "purchases_120d": log1p(bought[:, DAY_120]),
+        "purchases_1d": logged[:, DAY_1],
+        "purchases_7d": logged[:, DAY_7],
+        "purchases_30d": logged[:, DAY_30],
+        "purchases_120d": logged[:, DAY_120],
         "purchases": log1p(total),
         "views_30d": log1p(known.decayed[:, VIEW, DAY_30]),
         "carts_30d": log1p(known.decayed[:, CART, DAY_30]),
         "buyers": log1p(known.buyers),
         "loyalty": log1p(total / np.maximum(known.buyers, 1.0)),
-        "trend_7d": np.log(rate[:, DAY_7] / rate[:, DAY_30]).astype(np.float32),
-        "trend_30d": np.log(rate[:, DAY_30] / rate[:, DAY_120]).astype(np.float32),
+        "trend_7d": trend[:, 0],
+        "trend_30d": trend[:, 1],
         "days_since_sale": log_days(known.last_age_days[:, PURCHASE]),
         "days_known": log_days(known.first_age_days),
-        "purchases_7d_place": place(bought[:, DAY_7]),
-        "purchases_30d_place": place(bought[:, DAY_30]),
-        "purchases_120d_place": place(bought[:, DAY_120]),
+        "purchases_7d_place": PlaceOf(bought[:, DAY_7]),
+        "purchases_30d_place": PlaceOf(bought[:, DAY_30]),
+        "purchases_120d_place": PlaceOf(bought[:, DAY_120]),
         "purchases_30d_share": share(bought[:, DAY_30]),
         "purchases_120d_share": share(bought[:, DAY_120]),
     }
 
 
-def search(situation: Situation) -> dict[str, Array]:
+def search(situation: Situation) -> dict[str, Array | PlaceOf]:
     """Columns [n] of the family `search`; NaN where this search text was never seen."""
     if not len(situation.query_stats.records):
-        unknown = np.full(len(situation.items), np.nan, dtype=np.float32)
+        unknown: Array | PlaceOf = np.full(len(situation.items), np.nan, dtype=np.float32)
         return dict.fromkeys(SEARCH_NAMES, unknown)
     found = query_stats.at(situation.query_stats, situation.items, situation.now)
     exposure = found["exposure"]
@@ -61,8 +62,8 @@ def search(situation: Situation) -> dict[str, Array]:
         "cart_rate": _rate(found["count"][:, CART], exposure, PRIOR_RATES["cart"]),
         "purchase_rate": bought,
         "exposure": log1p(exposure),
-        "click_rate_place": place(clicked),
-        "purchase_rate_place": place(bought),
+        "click_rate_place": PlaceOf(clicked),
+        "purchase_rate_place": PlaceOf(bought),
     }
 
 

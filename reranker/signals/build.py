@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour.popularity import DAY_SECONDS, KINDS, PURCHASE
 from reranker.signals import (
     behaviour,
     context,
@@ -16,11 +15,10 @@ from reranker.signals import (
     title,
     together,
 )
-from reranker.signals.listwise import log1p, log_days
+from reranker.signals.listwise import placed
+from reranker.signals.past import HISTORY_FEATURES
 from reranker.signals.situation import HISTORY_MAX, Situation
 
-# Of each history item: days since touched (log), times bought (log), last kind one-hot.
-HISTORY_FEATURES = 2 + len(KINDS)
 ModelInput = dict[str, NDArray[np.float32]]
 
 __all__ = ["HISTORY_FEATURES", "HISTORY_MAX", "ModelInput", "Situation", "assemble", "columns"]
@@ -41,11 +39,11 @@ def assemble(situation: Situation) -> ModelInput:
         "query_vector": np.zeros(dims, np.float32) if query is None else query,
         "item_vectors": situation.vectors,
         "history_vectors": situation.history_vectors,
-        "history_features": _history_features(situation),
+        "history_features": situation.past.features,
     }
-    if table is not None:
-        found["item_rows"] = table.lookup(situation.items, situation.vectors)
-        found["history_rows"] = table.lookup(situation.history["item"], situation.history_vectors)
+    if table is not None and situation.item_rows is not None:
+        found["item_rows"] = situation.item_rows
+        found["history_rows"] = situation.past.taste(table).rows
     return found
 
 
@@ -53,29 +51,21 @@ def columns(situation: Situation) -> Mapping[str, NDArray[np.float32]]:
     """Every declared signal by name [n], NaN where it cannot be known."""
     # NaN is how the families say "not known"; comparing with it is no mistake.
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            **relevance.compute(situation),
-            **title.compute(situation),
-            **product.compute(situation),
-            **behaviour.popularity(situation),
-            **behaviour.search(situation),
-            **personal.compute(situation),
-            **together.compute(situation),
-            **context.compute(situation),
-        }
+        return placed(
+            {
+                **relevance.compute(situation),
+                **title.compute(situation),
+                **product.compute(situation),
+                **behaviour.popularity(situation),
+                **behaviour.search(situation),
+                **personal.compute(situation),
+                **together.compute(situation),
+                **context.compute(situation),
+            }
+        )
 
 
 def _stacked(found: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    stacked = np.stack([found[name] for name in definition.NAMES], axis=1)
-    return definition.fill(stacked.astype(np.float32, copy=False))
-
-
-def _history_features(situation: Situation) -> NDArray[np.float32]:
-    history = situation.history
-    features = np.zeros((len(history), HISTORY_FEATURES), dtype=np.float32)
-    if len(history):
-        age_days = np.maximum(situation.now - history["last"], 0.0) / DAY_SECONDS
-        features[:, 0] = log_days(age_days)
-        features[:, 1] = log1p(history["count"][:, PURCHASE])
-        features[np.arange(len(history)), 2 + history["last_kind"].astype(np.intp)] = 1.0
-    return features
+    columns = [found[name] for name in definition.NAMES]
+    joined = np.concatenate(columns, dtype=np.float32, casting="same_kind")
+    return definition.fill(np.ascontiguousarray(joined.reshape(len(columns), -1).T))

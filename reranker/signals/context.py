@@ -1,7 +1,9 @@
 """Who asks, when and where: the same for the whole list, but for domain and page; pure."""
 
+import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,10 +30,11 @@ def compute(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `context`."""
     n = len(situation.items)
     found = {**_shopper(situation), **_clock(situation), **_page(situation)}
-    found["candidates"] = float(np.log1p(n))
+    found["candidates"] = math.log1p(n)
     codes = declared.codes(situation.context, situation.context_keys)
     found |= dict(zip(declared.NAMES, codes.tolist(), strict=True))
-    columns = {name: np.full(n, value, dtype=np.float32) for name, value in found.items()}
+    values = np.array(list(found.values()), dtype=np.float32)
+    columns = dict(zip(found, np.repeat(values[:, None], n, axis=1), strict=True))
     return {**columns, "same_domain": _same_domain(situation), "same_page": _same_page(situation)}
 
 
@@ -39,9 +42,9 @@ def _shopper(situation: Situation) -> dict[str, float]:
     header = situation.shopper.header
     days = (situation.now - float(header["last"])) / DAY_SECONDS
     return {
-        "shopper_items": float(np.log1p(len(situation.shopper))),
-        "shopper_purchases": float(np.log1p(header["events"][PURCHASE])),
-        "shopper_days": float(np.log1p(max(days, 0.0))) if np.isfinite(days) else float("nan"),
+        "shopper_items": math.log1p(len(situation.shopper)),
+        "shopper_purchases": math.log1p(max(float(header["events"][PURCHASE]), 0.0)),
+        "shopper_days": math.log1p(max(days, 0.0)) if math.isfinite(days) else math.nan,
     }
 
 
@@ -49,26 +52,35 @@ def _clock(situation: Situation) -> dict[str, float]:
     """The hour is the shopper's own, so it comes with the request; the season from event time."""
     hour = _number(situation.context.get("hour"))
     weekday = _number(situation.context.get("weekday"))
-    turn = 2 * np.pi * hour / 24
-    day = 2 * np.pi * weekday / 7
-    season = 2 * np.pi * datetime.fromtimestamp(situation.now, UTC).timetuple().tm_yday / 365.25
+    turn = 2 * math.pi * hour / 24
+    day = 2 * math.pi * weekday / 7
+    season = 2 * math.pi * _day_of_year(situation.now) / 365.25
     return {
-        "hour_sine": float(np.sin(turn)),
-        "hour_cosine": float(np.cos(turn)),
-        "weekend": float(weekday >= SATURDAY) if np.isfinite(weekday) else float("nan"),
-        "weekday_sine": float(np.sin(day)),
-        "weekday_cosine": float(np.cos(day)),
-        "season_sine": float(np.sin(season)),
-        "season_cosine": float(np.cos(season)),
+        "hour_sine": math.sin(turn),
+        "hour_cosine": math.cos(turn),
+        "weekend": float(weekday >= SATURDAY) if math.isfinite(weekday) else math.nan,
+        "weekday_sine": math.sin(day),
+        "weekday_cosine": math.cos(day),
+        "season_sine": math.sin(season),
+        "season_cosine": math.cos(season),
     }
+
+
+@lru_cache(maxsize=64)
+def _day_of_year(now: float) -> int:
+    """The watermark stands still between events, and reading a calendar takes a while."""
+    return datetime.fromtimestamp(now, UTC).timetuple().tm_yday
 
 
 def _number(value: object) -> float:
     """A finite number out of a free context value, else NaN."""
+    if value is None:
+        return math.nan
     try:
-        return float(str(value))
+        said = float(str(value))
     except ValueError:
-        return float("nan")
+        return math.nan
+    return said if math.isfinite(said) else math.nan
 
 
 def _page(situation: Situation) -> dict[str, float]:

@@ -5,13 +5,16 @@ from numpy.typing import NDArray
 
 from indexer.behaviour import shopper_profile
 from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
-from reranker.signals.listwise import Array, log1p, log_days, place, share
+from reranker.signals import definition
+from reranker.signals.listwise import Array, PlaceOf, log1p, log_days, share
 from reranker.signals.situation import Situation
 
 
-def compute(situation: Situation) -> dict[str, Array]:
+def compute(situation: Situation) -> dict[str, Array | PlaceOf]:
     """Columns [n] of the family `personal`; NaN where the shopper never touched the item."""
     records, known = _own(situation)
+    if not known.any():
+        return _nothing(len(known))
     count = np.where(known[:, None], records["count"], 0.0).astype(np.float32)
     bought = count[:, PURCHASE]
     days = (situation.now - records["last_purchase"]) / DAY_SECONDS
@@ -28,8 +31,15 @@ def compute(situation: Situation) -> dict[str, Array]:
         "own_carts": log1p(count[:, CART]),
         "own_dismissed": log1p(np.where(known, records["dismissed"], 0.0)),
         "own_share": share(bought),
-        "own_newest": place(-days),
+        "own_newest": PlaceOf(-days),
     }
+
+
+def _nothing(n: int) -> dict[str, Array | PlaceOf]:
+    """The same of a list in which the shopper knows nothing."""
+    zero, unknown = np.zeros(n, dtype=np.float32), np.full(n, np.nan, dtype=np.float32)
+    at_no_time = ("own_days", "own_touched", "own_due")
+    return {s.name: unknown if s.name in at_no_time else zero for s in definition.PERSONAL}
 
 
 def _own(situation: Situation) -> tuple[NDArray[np.void], NDArray[np.bool_]]:

@@ -1,6 +1,7 @@
 """How well an item answers the query, by keywords and by vectors; pure."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reranker.signals.listwise import Array, log1p, standard
 from reranker.signals.situation import Situation
@@ -10,14 +11,14 @@ def compute(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `relevance`; NaN where a leg does not know the item."""
     found = situation.candidates
     bm25 = found.bm25
-    best = float(np.nanmax(bm25)) if np.isfinite(bm25).any() else 0.0
     cosine = _cosine(situation)
     matched = np.isfinite(bm25)
+    best = float(bm25[matched].max(initial=0.0))
     both = np.isfinite(found.bm25_rank) & np.isfinite(found.knn_rank)
     return {
         "bm25": bm25,
         "bm25_share": bm25 / best if best > 0 else bm25,
-        "bm25_gap": _gap(bm25),
+        "bm25_gap": _gap(bm25, matched),
         "bm25_rank": log1p(found.bm25_rank),
         "knn": cosine,
         "knn_share": standard(cosine),
@@ -38,9 +39,10 @@ def _cosine(situation: Situation) -> Array:
     return cosine.astype(np.float32)
 
 
-def _gap(scores: Array) -> Array:
+def _gap(scores: Array, matched: NDArray[np.bool_]) -> Array:
     """Log share of distinct keyword scores above each one [n]: 0 is the best."""
-    distinct = np.unique(scores[np.isfinite(scores)])
+    rising = np.sort(scores[matched])
+    distinct = rising[np.append(True, rising[1:] > rising[:-1])[: len(rising)]]
     above = len(distinct) - np.searchsorted(distinct, scores, side="right")
     gap = np.log1p(above) / np.log1p(max(len(distinct), 1))
-    return np.where(np.isfinite(scores), gap, np.nan).astype(np.float32)
+    return np.where(matched, gap, np.nan).astype(np.float32)

@@ -1,8 +1,11 @@
 """How the query's words sit in the title: how many, in a row, at which end; pure.
 
 What a thing is stands at one end of its name ("birthday card" is a card, "card holder" is not), so
-where the match lies tells more than that there is one.
+where the match lies tells more than that there is one. Words of a title are the bits of a number,
+the first one the lowest, so that all titles of a list are looked at in few steps.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,69 +15,77 @@ from reranker.signals.listwise import Array, log1p
 from reranker.signals.situation import Situation
 
 QUERY_WORDS_MAX = 8
+Bits = NDArray[np.int64]  # a bit for each word of a title, at most TITLE_WORDS_MAX
 
 
 def compute(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `title`; NaN where there is no card or no query text."""
-    query = np.array(card.words(situation.query)[:QUERY_WORDS_MAX], dtype=np.uint32)
-    titles: NDArray[np.uint32] = situation.cards["title_words"]  # [n, words]
-    count = (titles != 0).sum(axis=1)
-    if not len(query):
-        return _unknown(len(titles), count)
-    equal = titles[:, :, None] == query  # [n, words, query words]
-    hit = equal.any(axis=2)
-    known = situation.cards_present & (count > 0)
+    query = card.words(situation.query)[:QUERY_WORDS_MAX]
+    *equal, blank = _bits(situation.cards["title_words"], [*query, 0])
+    count = card.TITLE_WORDS_MAX - np.bitwise_count(blank).astype(np.int64)
+    if not query:
+        return _unknown(count)
+    hit = np.bitwise_or.reduce(equal)
+    hits = np.bitwise_count(hit).astype(np.int64)
+    covered = np.sum([words != 0 for words in equal], axis=0)
+    matched = np.where(hit != 0, 0.0, np.nan)
     found = {
-        "title_words": log1p(count.astype(np.float32)),
-        "query_words": np.full(len(titles), np.log1p(len(query))),
-        "query_covered": equal.any(axis=1).mean(axis=1),
-        "title_covered": hit.sum(axis=1) / np.maximum(count, 1),
+        "title_words": np.log1p(count),
+        "query_words": np.full(len(count), np.log1p(len(query))),
+        "query_covered": covered / len(query),
+        "title_covered": hits / np.maximum(count, 1),
         "phrase": _phrase(equal),
-        "ends_with": _run(_ending(titles, count, len(query)), query[::-1]),
-        "starts_with": _run(titles[:, : len(query)], query),
-        "words_after": np.log1p(count - 1 - _last(hit)),
-        "words_before": np.log1p(hit.argmax(axis=1)),
+        "ends_with": _run(_from_the_end(equal, count)),
+        "starts_with": _run([words >> place for place, words in enumerate(equal)]),
+        "words_after": np.log1p(count - _length(hit)) + matched,
+        "words_before": np.log1p(_length(hit & -hit) - 1.0) + matched,
     }
-    matched = hit.any(axis=1)
-    for name in ("words_after", "words_before"):
-        found[name] = np.where(matched, found[name], np.nan)
-    return {
-        name: np.where(known, column, np.nan).astype(np.float32) for name, column in found.items()
-    }
+    table = np.stack(list(found.values())).astype(np.float32)
+    table[:, ~(situation.cards_present & (count > 0))] = np.nan
+    return dict(zip(found, table, strict=True))
 
 
-def _unknown(n: int, count: NDArray[np.intp]) -> dict[str, Array]:
+def _unknown(count: Bits) -> dict[str, Array]:
     names = ("query_words", "query_covered", "title_covered", "phrase", "ends_with")
-    unknown = np.full(n, np.nan, dtype=np.float32)
+    unknown = np.full(len(count), np.nan, dtype=np.float32)
     rest = dict.fromkeys((*names, "starts_with", "words_after", "words_before"), unknown)
     return {"title_words": log1p(count.astype(np.float32)), **rest}
 
 
-def _phrase(equal: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _bits(titles: NDArray[np.uint32], words: Sequence[int]) -> Bits:
+    """Where in each title each of the words stands [words, n]."""
+    aligned = np.ascontiguousarray(titles)
+    equal = aligned == np.array(words, dtype=np.uint32)[:, None, None]  # [words, n, places]
+    packed = np.zeros((*equal.shape[:2], 8), dtype=np.uint8)
+    read = np.packbits(equal, axis=2, bitorder="little")
+    packed[..., : read.shape[2]] = read
+    return packed.view("<i8")[..., 0]
+
+
+def _phrase(equal: Sequence[Bits]) -> NDArray[np.bool_]:
     """Whether all query words stand in a row somewhere [n]."""
-    places = equal.shape[1] - equal.shape[2] + 1
-    row = np.ones((equal.shape[0], places), dtype=bool)
-    for word in range(equal.shape[2]):
-        row &= equal[:, word : word + places, word]
-    found: NDArray[np.float64] = np.asarray(row.any(axis=1), dtype=np.float64)
+    starts = [words >> place for place, words in enumerate(equal)]
+    found: NDArray[np.bool_] = np.bitwise_and.reduce(starts) != 0
     return found
 
 
-def _ending(titles: NDArray[np.uint32], count: NDArray[np.intp], length: int) -> NDArray[np.uint32]:
-    """The last `length` words of each title, last first [n, length]; 0 beyond its start."""
-    place = count[:, None] - 1 - np.arange(length)
-    words = np.take_along_axis(titles, np.maximum(place, 0), axis=1)
-    return np.where(place >= 0, words, 0).astype(np.uint32)
+def _from_the_end(equal: Sequence[Bits], count: Bits) -> list[Bits]:
+    """Of each query word, the last one first, whether it is at its place: the lowest bit [n]."""
+    places = [count - 1 - behind for behind in range(len(equal))]
+    return [
+        np.where(place >= 0, words >> np.maximum(place, 0), 0)
+        for place, words in zip(places, reversed(equal), strict=True)
+    ]
 
 
-def _run(words: NDArray[np.uint32], query: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """Share of the query's words that agree from the first on, without a gap [n]."""
-    agreed = np.logical_and.accumulate(words == query, axis=1)
-    share: NDArray[np.float64] = agreed.sum(axis=1) / max(len(query), 1)
+def _run(at_place: Sequence[Bits]) -> NDArray[np.float64]:
+    """Share of the query's words that are at their place from the first on, without a gap [n]."""
+    agreed = np.bitwise_and.accumulate(at_place, axis=0) & 1
+    share: NDArray[np.float64] = agreed.sum(axis=0) / len(at_place)
     return share
 
 
-def _last(hit: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Place of the last match [n]; meaningless where there is none."""
-    last: NDArray[np.intp] = hit.shape[1] - 1 - hit[:, ::-1].argmax(axis=1)
-    return last
+def _length(bits: Bits) -> NDArray[np.int64]:
+    """Words up to the last one that is marked [n]; 0 where none is."""
+    # A double holds all these bits, and its exponent is their number.
+    return np.frexp(bits.astype(np.float64))[1].astype(np.int64)

@@ -5,73 +5,72 @@ Three views: who buys this also bought that (`copurchase` rows, live), learned b
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from indexer.behaviour.popularity import DAY_SECONDS, PURCHASE
-from reranker.signals.listwise import Array, log1p, place
-from reranker.signals.past import RECENT_HALF_LIFE_DAYS, within
+from indexer.behaviour.popularity import PURCHASE
+from reranker.signals.listwise import Array, PlaceOf, log1p, unit
+from reranker.signals.past import within
 from reranker.signals.situation import Situation
 
 LIKENESS_TOP = 5
 
 
-def compute(situation: Situation) -> dict[str, Array]:
+def compute(situation: Situation) -> dict[str, Array | PlaceOf]:
     """Columns [n] of the family `together`; NaN where there is no history to compare with."""
     return {**_partners(situation), **_taste(situation), **_likeness(situation)}
 
 
-def _partners(situation: Situation) -> dict[str, Array]:
-    purchase, view, normalised, recent = _gathered(situation)
-    total = purchase.sum(axis=0)
+def _partners(situation: Situation) -> dict[str, Array | PlaceOf]:
+    """From the pairs of a history item and a candidate that are bought or looked at together."""
+    past, n = situation.past, len(situation.items)
+    items, rows, of = past.partner_rows
+    found, column = within(items, situation.items)
+    if not len(found):
+        return _no_partners(n)
+    purchase, view, of = rows["purchase"][found], rows["view"][found], of[found]
+
+    def total(weights: NDArray[np.floating]) -> Array:
+        return np.bincount(column, weights=weights, minlength=n).astype(np.float32)
+
+    def most(weights: Array) -> Array:
+        highest = np.zeros(n, dtype=np.float32)
+        np.maximum.at(highest, column, weights)
+        return highest
+
+    bought = total(purchase)
     popular = np.sqrt(situation.popularity.total[:, PURCHASE] + 1.0)
-    cosine = normalised.sum(axis=0) / popular
+    cosine = total(purchase / np.sqrt(past.strength[of] + 1.0)) / popular
     return {
-        "bought_with": log1p(total),
-        "bought_with_max": log1p(purchase.max(axis=0, initial=0.0)),
+        "bought_with": log1p(bought),
+        "bought_with_max": log1p(most(purchase)),
         "bought_with_cosine": log1p(10.0 * cosine),
-        "bought_with_recent": log1p(recent),
-        "bought_with_place": place(total),
-        "bought_with_cosine_place": place(cosine),
-        "viewed_with": log1p(view.sum(axis=0)),
-        "viewed_with_max": log1p(view.max(axis=0, initial=0.0)),
+        "bought_with_recent": log1p(total(past.recency[of] * purchase)),
+        "bought_with_place": PlaceOf(bought),
+        "bought_with_cosine_place": PlaceOf(cosine),
+        "viewed_with": log1p(total(view)),
+        "viewed_with_max": log1p(most(view)),
     }
 
 
-def _gathered(situation: Situation) -> tuple[Array, Array, Array, Array]:
-    """Partner weights of history x candidates: purchase, view, normalised [h, n], recent."""
-    past = situation.past
-    h, n = len(past.partners), len(situation.items)
-    purchase = np.zeros((h, n), dtype=np.float32)
-    view = np.zeros((h, n), dtype=np.float32)
-    if h:
-        items, rows, of = past.partner_rows
-        found, column = within(items, situation.items)
-        purchase[of[found], column] = rows["purchase"][found]
-        view[of[found], column] = rows["view"][found]
-    normalised = purchase / np.sqrt(past.strength + 1.0)[:, None]
-    recent = past.recency[:h] @ purchase if h else np.zeros(n, dtype=np.float32)
-    return purchase, view, normalised, recent
+def _no_partners(n: int) -> dict[str, Array | PlaceOf]:
+    """The same of a list with nothing that goes with the history."""
+    names = ("bought_with", "bought_with_max", "bought_with_cosine", "bought_with_recent")
+    places = ("bought_with_place", "bought_with_cosine_place")
+    return dict.fromkeys((*names, *places, "viewed_with", "viewed_with_max"), np.zeros(n, "f4"))
 
 
-def _taste(situation: Situation) -> dict[str, Array]:
-    n = len(situation.items)
-    unknown = np.full(n, np.nan, dtype=np.float32)
-    table, shopper = situation.item_table, situation.shopper.records
-    if table is None or not len(shopper):
-        return {"taste": unknown, "taste_max": unknown, "taste_place": unknown}
-    item = _unit(table.lookup(situation.items, situation.vectors))
-    weight = log1p(shopper["count"][:, PURCHASE]) + 0.25
-    # Counted from the last deed: a shopper who was away for years has a taste as well.
-    age_days = np.maximum(shopper["last"].max() - shopper["last"], 0.0) / DAY_SECONDS
-    weight = weight * np.exp2(-age_days / (4 * RECENT_HALF_LIFE_DAYS))
-    past = _unit(table.lookup(shopper["item"], None))
-    mean = _unit((weight.astype(np.float32) @ past)[None, :])[0]
-    taste = item @ mean
-    closest = _unit(table.lookup(situation.history["item"], situation.history_vectors))
-    other = _others(situation, item @ closest.T)
-    return {"taste": taste, "taste_max": other.max(axis=1), "taste_place": place(taste)}
+def _taste(situation: Situation) -> dict[str, Array | PlaceOf]:
+    table, rows = situation.item_table, situation.item_rows
+    if table is None or rows is None or not len(situation.shopper.records):
+        unknown = np.full(len(situation.items), np.nan, dtype=np.float32)
+        return {"taste": unknown, "taste_max": unknown, "taste_place": PlaceOf(unknown)}
+    item, own = unit(rows), situation.past.taste(table)
+    taste = item @ own.mean
+    other = _others(situation, item @ own.closest.T)
+    return {"taste": taste, "taste_max": other.max(axis=1), "taste_place": PlaceOf(taste)}
 
 
-def _likeness(situation: Situation) -> dict[str, Array]:
+def _likeness(situation: Situation) -> dict[str, Array | PlaceOf]:
     n, h = len(situation.items), len(situation.history)
     names = ("likeness", "likeness_max", "likeness_top", "likeness_place")
     if not h or situation.history_cards is None:
@@ -85,19 +84,18 @@ def _likeness(situation: Situation) -> dict[str, Array]:
         "likeness": cosine @ situation.past.recency_share,
         "likeness_max": best,
         "likeness_top": top.mean(axis=1),
-        "likeness_place": place(best),
+        "likeness_place": PlaceOf(best),
         **_affinity(situation),
     }
 
 
 def _others(situation: Situation, cosine: Array) -> Array:
     """`cosine` [n, h] without an item's likeness to itself."""
-    same = situation.items[:, None] == situation.history["item"][None, :]
-    masked: Array = np.where(same, np.float32(-1.0), cosine)
+    masked: Array = np.where(situation.in_history, np.float32(-1.0), cosine)
     return masked
 
 
-def _affinity(situation: Situation) -> dict[str, Array]:
+def _affinity(situation: Situation) -> dict[str, Array | PlaceOf]:
     history = situation.history_cards
     n = len(situation.items)
     if history is None or not len(history):
@@ -116,9 +114,3 @@ def _affinity(situation: Situation) -> dict[str, Array]:
         "brand_affinity": same_brand.mean(axis=1, dtype=np.float32),
         "category_affinity": shared.mean(axis=1, dtype=np.float32),
     }
-
-
-def _unit(rows: Array) -> Array:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: Array = rows / np.maximum(length, 1e-6)
-    return scaled

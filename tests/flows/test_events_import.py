@@ -209,7 +209,8 @@ def test_a_person_is_removed_everywhere_and_others_stay(
     del anonymous["user_id"]
     query = {"application": shop, "user_query": "mug", "timestamp": 1318425555000}
     lines: list[Any] = [
-        *(of(gone, number, client_id="browser", session_id="mine") for number in range(5)),
+        *(of(gone, number, client_id="browser", session_id="mine") for number in range(3)),
+        *(of(gone, number, session_id=None) for number in range(3, 5)),
         anonymous,
         *(of(stays, number, session_id="theirs") for number in range(10, 13)),
         of(stays, 20, client_id="browser", session_id="theirs"),

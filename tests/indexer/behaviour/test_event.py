@@ -53,6 +53,16 @@ def test_an_order_groups_items_before_the_session_does() -> None:
     assert event.event_of(document(session_id="s-1")).basket == "s-1"
 
 
+def test_what_a_shopper_takes_on_one_day_is_together_where_nothing_says_more() -> None:
+    first = event.event_of(document(user_id="u", timestamp="2011-10-12T01:00:00.000+03:00"))
+    second = event.event_of(document(user_id="u", timestamp="2011-10-11T23:59:59.999Z"))
+    assert first.basket == second.basket == "d-u-2011-10-11"
+    assert event.event_of(document(user_id="u")).basket == "d-u-2011-10-12"
+    assert event.event_of(document(client_id="c-1")).basket == "d-c-1-2011-10-12"
+    assert event.event_of(document()).basket is None
+    assert event.event_of(document(user_id="u", action_name="view")).basket is None
+
+
 def test_only_what_goes_into_a_basket_has_one() -> None:
     for action, basket in {"click": None, "add_to_cart": "s-1", "remove_from_cart": "s-1"}.items():
         assert event.event_of(document(action_name=action, session_id="s-1")).basket == basket

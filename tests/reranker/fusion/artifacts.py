@@ -1,5 +1,6 @@
 """A small artifact for tests, with weights that are not zero."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from reranker.fusion import artifact
 from reranker.fusion.artifact import Manifest
 from reranker.fusion.baseline import PriorWeights
-from reranker.learning import export
+from reranker.learning import export, warm_start
 from reranker.learning.network import FusionNetwork
 from reranker.signals import definition
 from reranker.signals.item_table import ItemTable
@@ -47,6 +48,29 @@ def manifest(version: str = "v1", **changes: object) -> Manifest:
         "hashes": {},
     }
     return Manifest.model_validate({**fields, **changes})
+
+
+def linear_network(seed: int = 0) -> FusionNetwork:
+    """One whose heads say nothing beyond a constant, over signals that are standardised."""
+    made = network(seed)
+    made.signal_mean.copy_(torch.linspace(-1.0, 2.0, len(definition.SIGNALS)))
+    made.signal_scale.copy_(torch.linspace(0.5, 3.0, len(definition.SIGNALS)))
+    torch.nn.init.zeros_(made.heads.weight)
+    torch.nn.init.normal_(made.heads.bias)
+    torch.nn.init.normal_(made.direct.weight)
+    return made
+
+
+def write_networks(
+    folder: Path, networks: Sequence[FusionNetwork], *, keep: bool, **changes: object
+) -> Path:
+    """An artifact of their mean; `keep` puts their weights beside the graph."""
+    graph = export.to_onnx(networks, int8=False)
+    table: ItemTable = item_table(["a", "b", "c", "d"], WIDTH)
+    kept = {artifact.NETWORK: warm_start.packed(networks)} if keep else {}
+    made = artifact.Parts(graph, table, graph, table, kept)
+    artifact.write(folder, made, manifest(**changes))
+    return folder
 
 
 def write(folder: Path, version: str = "v1", seed: int = 0, **changes: object) -> Path:

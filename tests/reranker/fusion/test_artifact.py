@@ -8,7 +8,13 @@ import pytest
 from indexer.errors import AskedWrongly, InvalidArtifact
 from reranker.fusion import artifact
 from reranker.fusion.registry import Registry
-from tests.reranker.fusion.artifacts import manifest, parts, write
+from tests.reranker.fusion.artifacts import (
+    linear_network,
+    manifest,
+    parts,
+    write,
+    write_networks,
+)
 
 
 def test_what_is_written_is_loaded(tmp_path: Path) -> None:
@@ -51,6 +57,15 @@ def test_a_manifest_cannot_name_files_outside_its_folder(tmp_path: Path) -> None
     outside = manifest(hashes={"../secret": "0"})
     (folder / artifact.MANIFEST).write_text(outside.model_dump_json())
     with pytest.raises(InvalidArtifact, match="outside"):
+        artifact.load(folder)
+
+
+def test_altered_weights_of_the_network_are_refused(tmp_path: Path) -> None:
+    folder = write_networks(tmp_path / "v1", [linear_network()], keep=True)
+    assert artifact.load(folder).network is not None
+    assert artifact.load(folder, measured=True).network is None
+    (folder / artifact.NETWORK).write_bytes(b"other")
+    with pytest.raises(InvalidArtifact, match="altered"):
         artifact.load(folder)
 
 

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from indexer.errors import InvalidArtifact
 from reranker.fusion import artifact, baseline
 from reranker.fusion.scorer import Scorer
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import build, definition, drift
-from tests.reranker.fusion.artifacts import close, write
+from tests.reranker.fusion.artifacts import (
+    close,
+    linear_network,
+    network,
+    write,
+    write_networks,
+)
 from tests.reranker.signals.situations import purchase, situation
 
 IDS = ["a", "b", "c", "d", "e"]
@@ -104,3 +111,58 @@ def test_what_never_varied_in_training_cannot_disturb_the_network(tmp_path: Path
     signals_then[:, held] = [0.0, 2.0, 0.0]
     close(holds.residual(moved), plain.residual({**made, "signals": signals_then}))
     assert signals[0, held].tolist() == [-3.0, 7.0, 1.0]  # the caller's list is as it was
+
+
+@pytest.mark.parametrize("items", [0, 4, 40])
+def test_a_network_that_is_a_line_scores_as_it_does_without_being_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, items: int
+) -> None:
+    networks = [linear_network(0), linear_network(1)]
+    for number, bias in enumerate(([0.3, -1.0, 2.0], [1.0, 0.0, -0.5])):
+        networks[number].heads.bias.data.copy_(torch.tensor(bias))
+    rows = np.random.default_rng(0).normal(size=(50, len(definition.SIGNALS)))
+    rows[:, definition.INDEX["exposure"]] = 2.0
+    told = drift.reference(rows, 5)
+    run = Scorer(
+        artifact.load(write_networks(tmp_path / "a", networks, keep=False, reference=told))
+    )
+    line = Scorer(
+        artifact.load(write_networks(tmp_path / "b", networks, keep=True, reference=told))
+    )
+    made = model_input(run, IDS)
+    made["signals"][:, definition.INDEX["shopper_items"]] = np.log1p(items)
+    expected = run.score(made)
+    assert np.ptp(expected.residual) > 1.0
+    whole, runs = line._run, []
+    monkeypatch.setattr(line, "_run", lambda *asked: runs.append(asked[1]) or whole(*asked))
+    found = line.score(made)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5, atol=1e-4)
+    np.testing.assert_array_equal(line.residual(made), found.residual)
+    assert not runs
+    close(found.attention, expected.attention)
+    assert found.attention is found.attention  # looked at once
+    assert runs == [("attention",)]
+
+
+def test_a_network_that_says_more_than_a_line_is_run(tmp_path: Path) -> None:
+    networks = [linear_network(0), network(1)]
+    run = Scorer(artifact.load(write_networks(tmp_path / "a", networks, keep=False)))
+    kept = Scorer(artifact.load(write_networks(tmp_path / "b", networks, keep=True)))
+    made = model_input(run, IDS)
+    np.testing.assert_array_equal(kept.score(made).scores, run.score(made).scores)
+
+
+def test_what_the_score_does_not_count_does_not_hinder_the_line(tmp_path: Path) -> None:
+    made = linear_network()
+    made.heads.weight.data[0] = 1.0  # clicks
+    counted = {"click": 0.0, "cart": 0.0, "purchase": 1.0}
+    folder = write_networks(tmp_path / "a", [made], keep=True, head_weights=counted)
+    assert Scorer(artifact.load(folder))._line is not None
+    other = write_networks(tmp_path / "b", [made], keep=True)
+    assert Scorer(artifact.load(other))._line is None
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    good = artifact.load(write(tmp_path))
+    with pytest.raises(InvalidArtifact, match="weights"):
+        Scorer(replace(good, network=b"no weights"))

@@ -1,5 +1,6 @@
 """What the network is measured against: fitted to the same lists, and read as it was written."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,8 @@ from reranker.evaluation import baselines as reading
 from reranker.fusion import artifact
 from reranker.learning import baselines, linear, measure
 from reranker.learning.baselines import Baselines
+from reranker.learning.dataset import ListSet, joined, signal_moments
+from reranker.signals import definition
 from tests.reranker.learning.lists import list_set
 
 TRAIN, HELD_OUT, LATE = list_set(400, 1), list_set(120, 2), list_set(80, 3)
@@ -55,12 +58,35 @@ def test_equal_seeds_give_equal_files(fitted: Baselines) -> None:
     assert again.files == fitted.files
 
 
-def test_the_linear_loss_has_the_slope_it_says() -> None:
+@pytest.mark.parametrize("known", [None, "some"])
+def test_the_linear_loss_has_the_slope_it_says(known: str | None) -> None:
     lists = list_set(20, 5)
-    loss = linear.loss_of(lists.signals.astype(np.float32), lists, 0.01)
-    start = np.random.default_rng(0).normal(scale=0.1, size=lists.signals.shape[1])
+    random = np.random.default_rng(0)
+    shares = None if known is None else random.random(len(lists.item)).astype(np.float32)
+    loss = linear.loss_of(lists.signals.astype(np.float32), lists, 0.01, shares)
+    count = lists.signals.shape[1] * (1 if known is None else 2)
+    start = random.normal(scale=0.1, size=count)
     off = check_grad(lambda w: loss(w)[0], lambda w: loss(w)[1], start, epsilon=1e-3)
     assert off < 1e-2 * np.linalg.norm(loss(start)[1])
+
+
+def test_what_holds_for_strangers_need_not_hold_for_known_shoppers() -> None:
+    """Strangers take what is bought most, known shoppers what is bought with their items."""
+    strangers = of_people(list_set(200, 1, signal="purchases_30d"), items=0)
+    known = of_people(list_set(200, 2, signal="bought_with"), items=40)
+    found = linear.start(joined(strangers, known), 1e-2)[2]
+    mean, scale = signal_moments(joined(strangers, known))
+    for new, half, signal in ((strangers, 0, "purchases_30d"), (known, 1, "bought_with")):
+        weights = np.split(found + np.tile(linear.prior_weights() * scale, 2), 2)[half]
+        assert np.argmax(weights) == definition.INDEX[signal]
+        scores = (new.signals.astype(np.float32) - mean) / scale @ weights
+        assert measure.reciprocal(scores, new).mean() > 0.95
+
+
+def of_people(lists: ListSet, *, items: int) -> ListSet:
+    signals = lists.signals.copy()
+    signals[:, definition.INDEX["shopper_items"]] = np.log1p(items)
+    return replace(lists, signals=signals)
 
 
 def test_more_penalty_means_smaller_weights() -> None:

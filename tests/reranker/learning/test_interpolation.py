@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reranker.fusion.line import acquaintance
 from reranker.learning import fit, interpolation, linear
 from reranker.learning.dataset import ListSet, signal_moments
 from reranker.learning.schedule import Schedule
@@ -39,9 +40,17 @@ def test_an_untrained_network_orders_as_the_linear_ranker_that_it_starts_from() 
     train, held_out = list_set(60, seed=1), list_set(20, seed=2)
     mean, scale = signal_moments(train)
     values = linear._standardised(train, mean, scale)
-    weights = linear.fitted(values, train, linear.START_PENALTY, np.zeros(len(mean), np.float32))
+    known = acquaintance(train.signals)
+    nothing = np.zeros(2 * len(mean), np.float32)
+    strangers, friends = np.split(
+        linear.fitted(values, train, linear.START_PENALTY, nothing, known), 2
+    )
     begun = fit.new_network(train, vectors(), SMALL, 0, linear.start(train))
-    alone = linear._standardised(held_out, mean, scale) @ weights
+    values, known = (
+        linear._standardised(held_out, mean, scale),
+        acquaintance(held_out.signals),
+    )
+    alone = (1.0 - known) * (values @ strangers) + known * (values @ friends)
     np.testing.assert_allclose(
         centred(scores(begun, held_out), held_out), centred(alone, held_out), atol=0.05
     )
@@ -70,7 +79,7 @@ def test_weights_go_back_to_where_they_were(
 
 
 def test_the_best_share_is_that_of_the_highest_mean_and_the_largest_of_equal_ones() -> None:
-    start, end = np.zeros(3), np.ones(3)
+    start, end = np.zeros(60), np.ones(60)
     assert interpolation.best_share(start, end, lambda it: -np.abs(it - 0.4)) == 0.4
     assert interpolation.best_share(start, end, lambda it: np.minimum(it, 0.4)) == 1.0
 
@@ -80,3 +89,9 @@ def test_nothing_is_kept_of_what_is_not_ahead_beyond_noise() -> None:
     assert interpolation.best_share(np.zeros(100), gains, lambda it: it) == 0.0
     assert interpolation.best_share(np.zeros(100), gains + 0.1, lambda it: it) == 1.0
     assert interpolation.best_share(np.zeros(100), np.zeros(100), lambda it: it) == 0.0
+
+
+def test_few_lists_tell_nothing() -> None:
+    few = interpolation.LISTS_MIN - 1
+    assert interpolation.best_share(np.zeros(few), np.ones(few), lambda it: it) == 0.0
+    assert interpolation.best_share(np.zeros(few + 1), np.ones(few + 1), lambda it: it) == 1.0

@@ -8,11 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reranker.fusion.line import acquaintance
 from reranker.learning import fit, measure
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.network import FusionNetwork, Lists
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import tensors
+from reranker.signals import definition
 from tests.reranker.learning.lists import list_set, vectors
 
 SMALL = Schedule(width=16, layers=2, attention_heads=2, batch_lists=16, dropout=0.0)
@@ -35,6 +37,19 @@ def test_an_untrained_network_adds_nothing_to_the_prior() -> None:
     heads, attention = network(trained=False)(*one_list(list_set()).tensors())
     assert not heads.any()
     torch.testing.assert_close(attention.sum(dim=-1), torch.ones(attention.shape[:2]))
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=6))
+def test_how_well_a_shopper_is_known_is_the_same_to_the_network_and_its_start(
+    items: list[int],
+) -> None:
+    signals = np.zeros((len(items), len(definition.SIGNALS)), dtype=np.float32)
+    signals[:, definition.INDEX["shopper_items"]] = np.log1p(items)
+    known = network().acquaintance(torch.from_numpy(signals))
+    np.testing.assert_allclose(known[:, 0], acquaintance(signals), atol=1e-5)
+    assert [float(it) for it in known[:, 0]] == pytest.approx(
+        [min(it / 10, 1.0) for it in items], abs=1e-4
+    )
 
 
 @settings(deadline=None, max_examples=15)

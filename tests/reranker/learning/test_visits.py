@@ -57,6 +57,27 @@ def test_a_case_never_knows_what_it_is_to_foretell() -> None:
     assert max(case.time for case in plan.train) <= plan.cut < min(c.time for c in plan.held_out)
 
 
+def test_few_visits_are_learned_from_again_and_measured_once() -> None:
+    many = VISITS.model_copy(update={"visit_cases": 3000, "held_out_visits": 3000})
+    events, items = shop.events(), set(map(str, range(24)))
+    plan = visits.plan(events, items, many)
+    assert plan is not None
+    begun = [visit.begun for visit in visits.visits(events, items)]
+    early = sum(plan.at[0] < it <= plan.cut for it in begun)
+    assert early < len(plan.train) <= visits.TIMES_MAX * early
+    assert len(plan.held_out) <= sum(it > plan.cut for it in begun)
+    assert {case.user for case in plan.late} <= {
+        case.user for case in [*plan.train, *plan.held_out]
+    }
+
+
+def test_half_of_what_is_learned_from_stands_as_it_is_served() -> None:
+    plan = visits.plan(shop.events(), set(map(str, range(24))), VISITS)
+    assert plan is not None
+    newest = [np.searchsorted(plan.at, case.time) - 1 == case.moment for case in plan.train]
+    assert 0.4 < np.mean(newest) < 0.95
+
+
 def test_one_visit_is_entered_at_its_beginning_or_in_its_midst() -> None:
     visit = visits.Visit("u", (deed("a", 0.0), deed("b", 5.0), deed("c", 9.0)))
     entered = [visit.entered(np.random.default_rng(seed)).begun for seed in range(60)]

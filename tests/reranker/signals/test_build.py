@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from indexer.catalogue import card
 from reranker.signals import build, definition
 from reranker.signals.definition import INDEX, NAMES
-from reranker.signals.listwise import place
+from reranker.signals.listwise import places
 from tests.reranker.signals.situations import DAY, DIMS, NOW, purchase, situation, vector
 
 IDS = ["a", "b", "c", "d", "e"]
@@ -89,9 +89,13 @@ def test_permuting_the_candidates_permutes_the_signals(names: list[str], random:
 def test_what_only_rounding_tells_apart_has_one_place() -> None:
     a, b = np.float32(0.2459835), np.nextafter(np.float32(0.2459835), np.float32(1))
     values = np.array([a, b, 0.9, -1.0, np.nan, np.nan], dtype=np.float32)
-    assert place(values).tolist() == pytest.approx([0.6, 0.6, 1.0, 0.4, 0.0, 0.0])
-    assert place(np.array([3.0, 1.0, 2.0, 2.0])).tolist() == pytest.approx([1, 0, 1 / 3, 1 / 3])
-    assert place(np.array([1e-3, 1.1e-3, 0.0])).tolist() == [0.5, 1.0, 0.0]
+    assert places([values])[0].tolist() == pytest.approx([0.6, 0.6, 1.0, 0.4, 0.0, 0.0])
+    lists = [np.array([3.0, 1.0, 2.0, 2.0]), np.array([1e-3, 1.1e-3, 0.0, 0.0])]
+    assert places(lists).tolist() == [
+        pytest.approx([1, 0, 1 / 3, 1 / 3]),
+        pytest.approx([2 / 3, 1, 0, 0]),
+    ]
+    assert places([np.array([5.0])]).tolist() == [[0.0]]
 
 
 def test_relevance_keeps_scores_shares_and_gaps() -> None:

@@ -1,0 +1,78 @@
+"""The line over the signals that a network starts from, and networks that say no more; pure.
+
+Strangers and known shoppers have a line each. What everybody buys says most of a stranger, what
+lies beside the shopper's own items most of a known one: one weight for both would be wrong for
+each.
+
+Training keeps of a network what is ahead of the linear ranker beyond noise; where that is nothing,
+its heads are zero and the attention under them changes no score. The line is that of the weights
+before any rounding, as it is inside the node.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import InvalidArtifact
+from reranker.fusion.weights import Weights, unpacked
+from reranker.signals import definition
+
+Array = NDArray[np.float32]
+WELL_KNOWN_ITEMS = 10.0  # of a shopper of whom the line of known ones says all
+_ITEMS = definition.INDEX["shopper_items"]
+
+
+def acquaintance(signals: NDArray[np.floating]) -> Array:
+    """How well the shopper of each row is known [rows], from 0 (not at all) to 1."""
+    items = np.expm1(signals[:, _ITEMS].astype(np.float32))
+    known: Array = np.clip(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
+    return known
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Scores `(signals - mean) @ weights + constant`; mean [signals], and weights [signals, 2] of
+    strangers and of known shoppers, between which `acquaintance` decides.
+    """
+
+    mean: Array
+    weights: Array
+    constant: np.float32
+
+    def residual(self, signals: Array) -> Array:
+        """What it adds to the prior of each candidate [n]."""
+        stranger, known = ((signals - self.mean) @ self.weights).T
+        share = acquaintance(signals)
+        added: Array = stranger + share * (known - stranger) + self.constant
+        return added.astype(np.float32, copy=False)
+
+
+def of_file(content: bytes, heads: Array) -> Line | None:
+    """The line of a file of weights; raises InvalidArtifact for one that is none."""
+    try:
+        return of(unpacked(content), heads)
+    except (OSError, ValueError, KeyError) as error:
+        raise InvalidArtifact(f"the network's weights cannot be read ({error})") from error
+
+
+def of(networks: Sequence[Weights], heads: Array) -> Line | None:
+    """The line that the mean of the networks is, their `heads` weighed [heads]; None for more.
+
+    All of them standardise the signals alike, since they learned from the same lists.
+    """
+    first = networks[0]
+    beyond = any((heads @ network["heads.weight"]).any() for network in networks)
+    alike = all(
+        np.array_equal(network[name], first[name])
+        for network in networks
+        for name in ("signal_mean", "signal_scale")
+    )
+    if beyond or not alike:
+        return None
+    direct = np.mean([heads @ network["direct.weight"] for network in networks], axis=0)
+    constant = np.mean([heads @ network["heads.bias"] for network in networks])
+    both = direct.reshape(2, -1) if direct.size > len(first["signal_mean"]) else [direct, direct]
+    weights = (both / first["signal_scale"]).astype(np.float32)
+    return Line(first["signal_mean"], weights.T, np.float32(constant))
