@@ -6,7 +6,7 @@ InvalidSettings with all of them at once.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,10 +14,33 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from indexer.errors import InvalidSettings
 
 
-class Settings(BaseSettings):
-    """Where the servers are, how much work at once, and how long to wait."""
+class Checked(BaseSettings):
+    """Settings of HITWEAVE_* variables that are read as a whole or not at all."""
 
     model_config = SettingsConfigDict(env_prefix="HITWEAVE_", frozen=True, extra="ignore")
+
+    def problems(self) -> list[str]:
+        """Relations that do not hold, each as a sentence that says what to change."""
+        return []
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of the environment; raises InvalidSettings with every problem at once."""
+        try:
+            settings = cls()
+        except ValidationError as error:
+            lines = [
+                f"HITWEAVE_{str(e['loc'][0]).upper()}: {e['msg']} (is {e['input']!r})"
+                for e in error.errors()
+            ]
+            raise InvalidSettings("; ".join(lines)) from None
+        if problems := settings.problems():
+            raise InvalidSettings("; ".join(problems))
+        return settings
+
+
+class Settings(Checked):
+    """Where the servers are, how much work at once, and how long to wait."""
 
     elasticsearch_url: str = Field(
         "http://127.0.0.1:9200", description="Address of Elasticsearch, several with commas."
@@ -118,15 +141,4 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def load() -> Settings:
     """The settings of this process; raises InvalidSettings with every problem at once."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        lines = [
-            f"HITWEAVE_{str(e['loc'][0]).upper()}: {e['msg']} (is {e['input']!r})"
-            for e in error.errors()
-        ]
-        raise InvalidSettings("; ".join(lines)) from None
-    problems = settings.problems()
-    if problems:
-        raise InvalidSettings("; ".join(problems))
-    return settings
+    return Settings.read()

@@ -6,16 +6,13 @@ Every bound on work has its unit in its name; `problems()` checks the bounds aga
 import ipaddress
 from functools import cached_property, lru_cache
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr
 
-from indexer.errors import InvalidSettings
+from indexer.settings import Checked
 
 
-class Settings(BaseSettings):
+class Settings(Checked):
     """How the sidecar listens, how much it retrieves, caches and waits."""
-
-    model_config = SettingsConfigDict(env_prefix="HITWEAVE_", frozen=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="Address the sidecar listens on.")
     port: int = Field(8600, ge=1, le=65535, description="Port the sidecar listens on.")
@@ -125,14 +122,4 @@ class Settings(BaseSettings):
 @lru_cache(maxsize=1)
 def load() -> Settings:
     """The settings of this process; raises InvalidSettings with every problem at once."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        lines = [
-            f"HITWEAVE_{str(e['loc'][0]).upper()}: {e['msg']} (is {e['input']!r})"
-            for e in error.errors()
-        ]
-        raise InvalidSettings("; ".join(lines)) from None
-    if problems := settings.problems():
-        raise InvalidSettings("; ".join(problems))
-    return settings
+    return Settings.read()

@@ -60,40 +60,35 @@ def worker_tmp_folder() -> str:
 
 def worker(queue: str, home: Home, concurrency: int, after: tuple[str, ...]) -> Part:
     """One Celery worker; ready when it answers a ping."""
-    addresses = _addresses(home)
     name = f"{queue}@{home.id()}"
-    broker = Settings(valkey_url=addresses.valkey_url).celery_broker_url
-    return Part(
-        name=WORKER_OF[queue],
-        command=worker_command(queue, name, concurrency),
-        environment=environment(home),
-        inherits=True,
-        folder=home.folder,
-        log=home.logs / f"{WORKER_OF[queue]}.log",
-        readiness=Readiness(kind="celery", url=broker, worker=name),
-        after=after,
-        stop_seconds=30,
-        advice=WORKER_ADVICE,
-        note=f"Celery, queue {queue}",
-    )
+    command = worker_command(queue, name, concurrency)
+    return _celery(WORKER_OF[queue], name, command, home, after, f"Celery, queue {queue}")
 
 
 def learner(home: Home, after: tuple[str, ...]) -> Part:
     """The worker that trains models anew; ready when it answers a ping."""
     name = f"{LEARN_QUEUE}@{home.id()}"
+    command = learner_command(name, str(home.folder))
+    return _celery(LEARNER, name, command, home, after, "Celery with beat, queue learn")
+
+
+def _celery(
+    part: str, name: str, command: tuple[str, ...], home: Home, after: tuple[str, ...], note: str
+) -> Part:
+    """A part that is a worker which calls itself `name`."""
     broker = Settings(valkey_url=_addresses(home).valkey_url).celery_broker_url
     return Part(
-        name=LEARNER,
-        command=learner_command(name, str(home.folder)),
+        name=part,
+        command=command,
         environment=environment(home),
         inherits=True,
         folder=home.folder,
-        log=home.logs / f"{LEARNER}.log",
+        log=home.logs / f"{part}.log",
         readiness=Readiness(kind="celery", url=broker, worker=name),
         after=after,
         stop_seconds=30,
         advice=WORKER_ADVICE,
-        note="Celery with beat, queue learn",
+        note=note,
     )
 
 

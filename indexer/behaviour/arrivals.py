@@ -17,7 +17,7 @@ from redis.lock import Lock
 
 from indexer import inbox
 from indexer.behaviour import pending
-from indexer.behaviour.store import key
+from indexer.behaviour.store import courteous, key
 from indexer.behaviour.ubi import Kind
 from indexer.errors import StackFailed
 
@@ -169,13 +169,8 @@ def turn(valkey: redis.Redis, index: str) -> Iterator[Lock]:
         sleep=TURN_POLL_SECONDS,
         blocking_timeout=TURN_WAIT_SECONDS,
     )
-    held = lock.acquire()
-    try:
+    with courteous(lock):
         yield lock
-    finally:
-        if held:
-            with suppress(LockError):
-                lock.release()
 
 
 def extend(lock: Lock) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import streaming_bulk
 
+from indexer import snapshot
 from indexer.behaviour import ubi
 from indexer.behaviour.event import BehaviourEvent, event_of, iso
 from indexer.behaviour.journal_index import EVENTS, MAPPINGS, QUERIES, ensure
@@ -238,25 +239,14 @@ def _pages(
     es: Elasticsearch, query: Mapping[str, Any], journal: str = EVENTS, read: list[str] = _READ
 ) -> Iterator[dict[str, Any]]:
     """Hits of a snapshot of the journal by time, equal times in no particular order."""
-    snapshot = es.open_point_in_time(index=journal, keep_alive=KEEP_ALIVE)["id"]
-    after: list[Any] | None = None
-    try:
-        while True:
-            answer = es.search(
-                pit={"id": snapshot, "keep_alive": KEEP_ALIVE},
-                query=query,
-                sort=[{"timestamp": "asc"}],
-                search_after=after,
-                size=PAGE_EVENTS,
-                source_includes=read,
-                track_total_hits=False,
-                allow_partial_search_results=False,
-                filter_path="pit_id,hits.hits._source,hits.hits.sort",
-            )
-            hits = answer.get("hits", {}).get("hits", [])
-            yield from hits
-            if len(hits) < PAGE_EVENTS:
-                return
-            snapshot, after = answer["pit_id"], hits[-1]["sort"]
-    finally:
-        es.close_point_in_time(id=snapshot)
+    for page in snapshot.pages(
+        es,
+        journal,
+        PAGE_EVENTS,
+        kept=KEEP_ALIVE,
+        query=query,
+        sort=[{"timestamp": "asc"}],
+        source_includes=read,
+        filter_path="pit_id,hits.hits._source,hits.hits.sort",
+    ):
+        yield from page

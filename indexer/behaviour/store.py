@@ -9,12 +9,13 @@ anyone, at any time, changes nothing. The lock only spares concurrent appliers t
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import NamedTuple, Protocol, cast
 
 import redis
 from redis.client import Pipeline
 from redis.exceptions import LockError, WatchError
+from redis.lock import Lock
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from indexer.behaviour import feedback, state
@@ -135,20 +136,26 @@ def begin(pipe: Pipeline, index: str, *, changes: bool) -> None:
         pipe.incr(key(index, "revision"))
 
 
-@contextmanager
-def _courtesy_lock(valkey: redis.Redis, index: str) -> Iterator[None]:
-    lock = valkey.lock(
-        key(index, "lock"),
-        timeout=LOCK_SECONDS,
-        sleep=LOCK_POLL_SECONDS,
-        blocking_timeout=LOCK_WAIT_SECONDS,
+def _courtesy_lock(valkey: redis.Redis, index: str) -> AbstractContextManager[Lock]:
+    return courteous(
+        valkey.lock(
+            key(index, "lock"),
+            timeout=LOCK_SECONDS,
+            sleep=LOCK_POLL_SECONDS,
+            blocking_timeout=LOCK_WAIT_SECONDS,
+        )
     )
+
+
+@contextmanager
+def courteous(lock: Lock) -> Iterator[Lock]:
+    """Inside a lock that only saves work: who waited long enough goes on without it."""
     held = lock.acquire()
     try:
-        yield
+        yield lock
     finally:
         if held:
-            with suppress(LockError):  # it ran out: the transaction decided
+            with suppress(LockError):  # it ran out
                 lock.release()
 
 

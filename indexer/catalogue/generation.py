@@ -5,6 +5,7 @@ once per operation and goes by what the stamp says. An index without a stamp is 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,7 +174,7 @@ def swap(es: Elasticsearch, index: str, concrete: str) -> str:
 def ensure_companions(es: Elasticsearch) -> None:
     """The indices beside the catalogue's: tombstones of deletes, rejected lines."""
     number, keyword = {"type": "long"}, {"type": "keyword"}
-    _ensure(
+    ensure_index(
         es,
         TOMBSTONES,
         {
@@ -184,7 +185,7 @@ def ensure_companions(es: Elasticsearch) -> None:
             "was_live": {"type": "boolean"},
         },
     )
-    _ensure(
+    ensure_index(
         es,
         REJECTED,
         {
@@ -197,14 +198,15 @@ def ensure_companions(es: Elasticsearch) -> None:
     )
 
 
-def _ensure(es: Elasticsearch, name: str, properties: dict[str, Any]) -> None:
+def ensure_index(es: Elasticsearch, name: str, properties: Mapping[str, Any]) -> None:
+    """Make a small index of ours where absent; safe against others doing the same."""
     if es.indices.exists(index=name):
         return
     try:
         es.indices.create(
             index=name,
             settings={"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-            mappings={"dynamic": False, "properties": properties},
+            mappings={"dynamic": False, "properties": dict(properties)},
         )
     except BadRequestError as error:
         if error.error != "resource_already_exists_exception":

@@ -13,6 +13,7 @@ import redis
 from elasticsearch import Elasticsearch
 from numpy.typing import NDArray
 
+from indexer import snapshot
 from indexer.catalogue.generation import TOMBSTONES, Generation
 from indexer.catalogue.plan import NEVER, Order, Stored, StoredDocument
 from indexer.catalogue.product import ID_BYTES_MAX, RESERVED, take
@@ -135,26 +136,10 @@ def scan_ids(
     es: Elasticsearch, concrete: str, query: Mapping[str, Any], size: int
 ) -> Iterator[list[str]]:
     """Ids of all documents that match, as they stood at the first call, in pages of `size`."""
-    point = es.open_point_in_time(index=concrete, keep_alive=POINT_KEPT)["id"]
-    after: list[Any] | None = None
-    try:
-        while True:
-            page = es.search(
-                pit={"id": point, "keep_alive": POINT_KEPT},
-                query=query,
-                size=size,
-                source=False,
-                sort=["_shard_doc"],
-                search_after=after,
-                track_total_hits=False,
-            )
-            hits = page["hits"]["hits"]
-            if not hits:
-                return
-            point, after = page["pit_id"], hits[-1]["sort"]
-            yield [hit["_id"] for hit in hits]
-    finally:
-        es.close_point_in_time(id=point)
+    for page in snapshot.pages(
+        es, concrete, size, kept=POINT_KEPT, query=query, source=False, sort=["_shard_doc"]
+    ):
+        yield [hit["_id"] for hit in page]
 
 
 def confirmed_key(index: str) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from elasticsearch import Elasticsearch
 
+from indexer import snapshot
 from indexer.behaviour import journal_index
 from indexer.catalogue import generation
 from indexer.errors import UnknownIndex
@@ -112,23 +113,12 @@ def _groups(es: Elasticsearch, wanted: Source) -> Iterator[list[Row]]:
 
 def _pages(es: Elasticsearch, wanted: Source) -> Iterator[list[dict[str, Any]]]:
     """Hits of a snapshot, in the order of the shards."""
-    point = es.open_point_in_time(index=wanted.concrete, keep_alive=POINT_KEPT)["id"]
-    after: list[Any] | None = None
-    try:
-        while True:
-            answer = es.search(
-                pit={"id": point, "keep_alive": POINT_KEPT},
-                query=wanted.query,
-                size=wanted.page_documents,
-                sort=["_shard_doc"],
-                search_after=after,
-                track_total_hits=False,
-                source_exclude_vectors=not wanted.table.vector_field,
-            )
-            hits: list[dict[str, Any]] = answer["hits"]["hits"]
-            if not hits:
-                return
-            point, after = answer["pit_id"], hits[-1]["sort"]
-            yield hits
-    finally:
-        es.close_point_in_time(id=point)
+    return snapshot.pages(
+        es,
+        wanted.concrete,
+        wanted.page_documents,
+        kept=POINT_KEPT,
+        query=wanted.query,
+        sort=["_shard_doc"],
+        source_exclude_vectors=not wanted.table.vector_field,
+    )

@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from indexer.errors import InvalidRequest
+from reranker.definitions import definition
+from reranker.definitions.definition import Strict
 from reranker.experiments.metric import METRICS
 from reranker.retrieval.request import Mode
 
@@ -19,12 +20,6 @@ INTERLEAVED = "interleaved"
 
 Status = Literal["draft", "running", "stopped"]
 Unit = Literal["user", "session", "query"]
-
-
-class Strict(BaseModel):
-    """A part of an experiment; a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Arm(Strict):
@@ -121,21 +116,4 @@ class Trial:
 
 def read(document: Any, index: str, name: str) -> Experiment:
     """An experiment as somebody sent it; raises InvalidRequest with every fault."""
-    if not isinstance(document, dict):
-        raise InvalidRequest("an experiment must be a JSON object")
-    for key, said in (("name", name), ("index", index)):
-        if document.get(key, said) != said:
-            raise InvalidRequest(f"{key} is {document[key]!r}, but the address says {said!r}")
-    try:
-        return Experiment.model_validate({**document, "name": name, "index": index})
-    except ValidationError as error:
-        faults = [_fault(it["loc"], it["type"], it["msg"]) for it in error.errors()]
-        raise InvalidRequest("; ".join(dict.fromkeys(faults))) from None
-
-
-def _fault(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    where = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        return f"{where} is no key of an experiment: see README for those that there are"
-    said = message.removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+    return definition.read(Experiment, "an experiment", document, {"name": name, "index": index})

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from elasticsearch import ApiError, BadRequestError, ConflictError, Elasticsearch, NotFoundError
-from elasticsearch import TransportError as NotReached
+from elasticsearch import Elasticsearch
 from pydantic import ValidationError
 
 from indexer.behaviour.event import iso
-from indexer.errors import ElasticsearchUnavailable, InvalidRequest
+from indexer.errors import InvalidRequest
 from indexer.telemetry import log
+from reranker.definitions.definition_index import DefinitionIndex, Place
 from reranker.experiments.experiment import Experiment, Trial
 
 EXPERIMENTS_INDEX = "hitweave_experiments"
@@ -26,14 +26,13 @@ _PROPERTIES = {
     "stopped_at": {"type": "date"},
     "definition": {"type": "object", "enabled": False},
 }
-Place = tuple[int, int] | None
 
 
 class ExperimentStore:
     """Every method raises ElasticsearchUnavailable where it does not answer."""
 
     def __init__(self, client: Elasticsearch, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
+        self._kept = DefinitionIndex(client, EXPERIMENTS_INDEX, "experiments", _PROPERTIES)
         self._clock = clock
 
     def read(self, index: str, name: str) -> Trial | None:
@@ -44,17 +43,7 @@ class ExperimentStore:
         """Experiments by start, those not started last; of one index, or of all."""
         terms = {"index": index, "status": status}
         filters = [{"term": {key: value}} for key, value in terms.items() if value is not None]
-        try:
-            answer = self._client.search(
-                index=EXPERIMENTS_INDEX,
-                size=EXPERIMENTS_MAX,
-                query={"bool": {"filter": filters}},
-                ignore_unavailable=True,
-                filter_path="hits.hits._source",
-            )
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
-        hits = answer.get("hits", {}).get("hits", [])
+        hits = self._kept.search(EXPERIMENTS_MAX, query={"bool": {"filter": filters}})
         found = [trial for hit in hits if (trial := _trial(hit["_source"])) is not None]
         return sorted(found, key=lambda it: (it.started_at or "~", it.experiment.name))
 
@@ -91,15 +80,9 @@ class ExperimentStore:
             return False
         if trial.status == "running":
             raise InvalidRequest(f"{name} runs: stop it first")
-        try:
-            self._client.delete(index=EXPERIMENTS_INDEX, id=_id(index, name), refresh=True)
-        except NotFoundError:
-            return False
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
-        return True
+        return self._kept.delete(_id(index, name))
 
-    def _there(self, index: str, name: str) -> tuple[Trial, Place]:
+    def _there(self, index: str, name: str) -> tuple[Trial, Place | None]:
         trial, place = self._read(index, name)
         if trial is None:
             raise InvalidRequest(f"there is no experiment {name!r} of {index!r}")
@@ -113,17 +96,11 @@ class ExperimentStore:
                 "named_only"
             )
 
-    def _read(self, index: str, name: str) -> tuple[Trial | None, Place]:
-        try:
-            found = self._client.get(index=EXPERIMENTS_INDEX, id=_id(index, name)).body
-        except NotFoundError:
-            return None, None
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
-        return _trial(found["_source"]), (found["_seq_no"], found["_primary_term"])
+    def _read(self, index: str, name: str) -> tuple[Trial | None, Place | None]:
+        found = self._kept.read(_id(index, name))
+        return (None, None) if found is None else (_trial(found[0]), found[1])
 
-    def _write(self, trial: Trial, place: Place) -> Trial:
-        self._ensure()
+    def _write(self, trial: Trial, place: Place | None) -> Trial:
         experiment = trial.experiment
         document = {
             "index": experiment.index,
@@ -132,38 +109,12 @@ class ExperimentStore:
             "stopped_at": trial.stopped_at,
             "definition": experiment.model_dump(mode="json", exclude_none=True),
         }
-        expected: dict[str, Any] = {"op_type": "create"}
-        if place is not None:
-            expected = {"if_seq_no": place[0], "if_primary_term": place[1]}
-        try:
-            self._client.index(
-                index=EXPERIMENTS_INDEX,
-                id=_id(experiment.index, experiment.name),
-                document=document,
-                refresh=True,
-                **expected,
-            )
-        except ConflictError:
+        key = _id(experiment.index, experiment.name)
+        if not self._kept.write(key, document, place):
             raise InvalidRequest(
                 f"{experiment.name} was changed by somebody else a moment ago: look at it again"
-            ) from None
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
+            )
         return trial
-
-    def _ensure(self) -> None:
-        try:
-            if not self._client.indices.exists(index=EXPERIMENTS_INDEX):
-                self._client.indices.create(
-                    index=EXPERIMENTS_INDEX,
-                    settings={"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-                    mappings={"dynamic": False, "properties": _PROPERTIES},
-                )
-        except BadRequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise _unavailable(error) from error
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
 
 
 def _id(index: str, name: str) -> str:
@@ -183,10 +134,3 @@ def _trial(source: Mapping[str, Any]) -> Trial | None:
         log("experiments").error("experiment_not_understood", experiment=name, reason=str(error))
         return None
     return Trial(experiment, source["status"], source.get("started_at"), source.get("stopped_at"))
-
-
-def _unavailable(error: Exception) -> ElasticsearchUnavailable:
-    return ElasticsearchUnavailable(
-        f"the experiments cannot be read or written ({type(error).__name__}): see whether "
-        f"Elasticsearch is up and lets the sidecar use {EXPERIMENTS_INDEX}"
-    )

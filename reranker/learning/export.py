@@ -13,21 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reranker.fusion.scorer import LIST_INPUTS
 from reranker.learning.network import FusionNetwork, Lists
 
 OPSET = 18
 _TRACER_WARNING: type[Warning] = getattr(torch.jit, "TracerWarning")  # noqa: B009 - untyped
-INPUTS = (
-    "signals",
-    "query_vector",
-    "item_vectors",
-    "item_rows",
-    "history_vectors",
-    "history_rows",
-    "history_features",
-    "item_mask",
-    "history_mask",
-)
+INPUTS = (*LIST_INPUTS, "item_mask", "history_mask")
 # What `FusionNetwork.history_attention` takes, in its order.
 HISTORY_INPUTS = (*INPUTS[2:7], "history_mask")
 OUTPUTS = ("heads", "attention", "history_attention")

@@ -11,9 +11,15 @@ from urllib.parse import SplitResult, urlsplit
 from flask import Response, current_app, request
 
 from reranker.routes import problems
+from reranker.routes.reply import html_reply, wants_html
 
 TOKEN_HEADER = "X-Hitweave-Token"  # noqa: S105 - where it stands, not what it is
 HANDED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+
+
+def page(template: str, index: str) -> Response | None:
+    """The page that edits them, which holds none of them; None where no browser asks."""
+    return html_reply(template, index=index, token_header=TOKEN_HEADER) if wants_html() else None
 
 
 def refusal() -> Response | None:

@@ -6,8 +6,8 @@ from typing import Any
 from flask import Blueprint, Response
 
 from indexer.embedding.encoder import Role
-from indexer.errors import InvalidRequest, UnknownIndex
-from reranker.routes.access import process
+from indexer.errors import InvalidRequest
+from reranker.routes.access import generation_of, process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import json_reply
 
@@ -25,9 +25,7 @@ def embed() -> Response:
     index, texts = required(body, "index", str), required(body, "texts", list)
     role = _role(body.get("as", "query"))
     _check_texts(texts)
-    generation = process().generations.find(index)
-    if generation is None:
-        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
+    generation = generation_of(index)
     encoder = process().vectors.encoder(generation.recipe)
     vectors: Any = encoder.encode(texts, role=role) if texts else []
     took = round((time.perf_counter() - started) * 1000)

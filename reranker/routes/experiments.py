@@ -4,20 +4,19 @@ import threading
 import time
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 from pydantic import ValidationError
 
 from indexer import connections
 from indexer import settings as server_settings
-from indexer.catalogue.generation import Generation
-from indexer.errors import InvalidRequest, UnknownIndex
+from indexer.errors import InvalidRequest
 from reranker.experiments import experiment, measuring, rendering
 from reranker.experiments.experiment_store import ExperimentStore
 from reranker.experiments.plan import Wish
 from reranker.routes import editors, problems
-from reranker.routes.access import process
+from reranker.routes.access import generation_of, process
 from reranker.routes.body import sent_object
-from reranker.routes.reply import json_reply
+from reranker.routes.reply import HTML, json_reply, wants_html
 
 blueprint = Blueprint("experiments", __name__, template_folder="templates")
 
@@ -29,12 +28,9 @@ _reporting = threading.Lock()
 @blueprint.get("/<index>/_experiments")
 def all_experiments(index: str) -> Response:
     """Every experiment of an index; for a browser the page that shows and edits them."""
-    if "text/html" in request.headers.get("Accept", ""):
-        page = render_template("experiments.html", index=index, token_header=editors.TOKEN_HEADER)
-        return Response(page, content_type="text/html; charset=utf-8")
-    if refused := editors.refusal():
-        return refused
-    found = _store().all(_generation(index).index)
+    if answered := editors.page("experiments.html", index) or editors.refusal():
+        return answered
+    found = _store().all(generation_of(index).index)
     return json_reply({"experiments": [trial.said() for trial in found]})
 
 
@@ -43,7 +39,7 @@ def one_experiment(index: str, name: str) -> Response:
     """One experiment as it stands."""
     if refused := editors.refusal():
         return refused
-    trial = _store().read(_generation(index).index, name)
+    trial = _store().read(generation_of(index).index, name)
     return _no_experiment(name) if trial is None else json_reply(trial.said())
 
 
@@ -52,7 +48,7 @@ def put_experiment(index: str, name: str) -> Response:
     """Keep an experiment as a draft; nobody takes part in it yet."""
     if refused := editors.refusal():
         return refused
-    asked = experiment.read(sent_object(), _generation(index).index, name)
+    asked = experiment.read(sent_object(), generation_of(index).index, name)
     return json_reply(_store().put(asked).said())
 
 
@@ -61,7 +57,7 @@ def delete_experiment(index: str, name: str) -> Response:
     """Forget one that does not run; what the journal says of it stays there."""
     if refused := editors.refusal():
         return refused
-    if not _store().delete(_generation(index).index, name):
+    if not _store().delete(generation_of(index).index, name):
         return _no_experiment(name)
     return json_reply({"deleted": name})
 
@@ -71,7 +67,7 @@ def start(index: str, name: str) -> Response:
     """Let units take part from now on."""
     if refused := editors.refusal():
         return refused
-    return json_reply(_store().start(_generation(index).index, name).said())
+    return json_reply(_store().start(generation_of(index).index, name).said())
 
 
 @blueprint.post("/<index>/_experiments/<name>/_stop")
@@ -79,7 +75,7 @@ def stop(index: str, name: str) -> Response:
     """End it; everyone is answered alike again."""
     if refused := editors.refusal():
         return refused
-    return json_reply(_store().stop(_generation(index).index, name).said())
+    return json_reply(_store().stop(generation_of(index).index, name).said())
 
 
 @blueprint.get("/<index>/_experiments/<name>/_report")
@@ -88,13 +84,13 @@ def report(index: str, name: str) -> Response:
     if refused := editors.refusal():
         return refused
     wanted = _format()
-    trial = _store().read(_generation(index).index, name)
+    trial = _store().read(generation_of(index).index, name)
     if trial is None:
         return _no_experiment(name)
     with _reporting, connections.elasticsearch(server_settings.load()) as es:
         facts = measuring.reported(es, trial, time.time())
     if wanted == "html":
-        return Response(rendering.page(facts), content_type="text/html; charset=utf-8")
+        return Response(rendering.page(facts), content_type=HTML)
     if wanted == "markdown":
         text = rendering.markdown(facts)
         return Response(text, content_type="text/markdown; charset=utf-8")
@@ -106,7 +102,7 @@ def plan(index: str) -> Response:
     """How many units and days a change takes to be found, by the weeks before now."""
     if refused := editors.refusal():
         return refused
-    wish = _wish(_generation(index).index)
+    wish = _wish(generation_of(index).index)
     with _reporting, connections.elasticsearch(server_settings.load()) as es:
         return json_reply(measuring.planned(es, wish, time.time()))
 
@@ -134,18 +130,10 @@ def _wish(index: str) -> Wish:
 
 
 def _format() -> str:
-    in_browser = "text/html" in request.headers.get("Accept", "")
-    wanted = request.args.get("format", "html" if in_browser else "json")
+    wanted = request.args.get("format", "html" if wants_html() else "json")
     if wanted not in FORMATS:
         raise InvalidRequest(f"format is {wanted!r}: use one of {', '.join(FORMATS)}")
     return wanted
-
-
-def _generation(index: str) -> Generation:
-    found = process().generations.find(index)
-    if found is None:
-        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
-    return found
 
 
 def _store() -> ExperimentStore:

@@ -6,12 +6,11 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, request
 
-from indexer.catalogue.generation import Generation
-from indexer.errors import InvalidRequest, UnknownIndex
+from indexer.errors import InvalidRequest
 from reranker import recommending
 from reranker.recommend.wish import STRATEGIES, Strategy, Wish
 from reranker.retrieval.request import Shopper, dial
-from reranker.routes.access import process
+from reranker.routes.access import generation_of, process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
 from reranker.serving.call import pseudonym_of
@@ -62,7 +61,7 @@ def _wish(body: Mapping[str, Any]) -> Wish:
     session_id, session = _session(body)
     people = (_text(body, "user_id"), session_id, _text(body, "client_id"))
     return Wish(
-        generation=_generation(required(dict(body), "index", str)),
+        generation=generation_of(required(dict(body), "index", str)),
         shopper=pseudonym_of(Shopper(*people), process().pseudonym_key),
         seeds=_ids(body, "item_ids"),
         session=session,
@@ -81,13 +80,6 @@ def _session(body: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
     if isinstance(body.get("session"), str):
         return str(body["session"]) or None, ()
     return _text(body, "session_id"), _ids(body, "session")
-
-
-def _generation(index: str) -> Generation:
-    found = process().generations.find(index)
-    if found is None:
-        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
-    return found
 
 
 def _ids(body: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ import gzip
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Response, render_template, request
 
 from reranker.retrieval.node import JSON, Answer
 from reranker.retrieval.request import Headers
 from reranker.routes import filter_path
 
 PRODUCT = {"X-Elastic-Product": "Elasticsearch"}
+HTML = "text/html; charset=utf-8"
 VENDOR_JSON = "application/vnd.elasticsearch+json"
 PACKED_FROM_BYTES = 1400  # what fits into one packet gains nothing
 # Headers of the connection to the node, not of the answer; the length is set anew.
@@ -34,6 +35,16 @@ def json_reply(body: Any, status: int = 200) -> Response:
         headers={**PRODUCT, **packed, **_echoed()},
         content_type=content_type(request.headers.get("Accept", "")),
     )
+
+
+def wants_html() -> bool:
+    """Whether a browser asks."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def html_reply(template: str, **shown: Any) -> Response:
+    """A page made of a template."""
+    return Response(render_template(template, **shown), content_type=HTML)
 
 
 def content_type(accepted: str) -> str:

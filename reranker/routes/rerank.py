@@ -9,12 +9,12 @@ from flask import Blueprint, Response, request
 from numpy.typing import NDArray
 
 from indexer.catalogue.generation import Generation
-from indexer.errors import InvalidRequest, UnknownIndex
+from indexer.errors import InvalidRequest
 from reranker import answer
 from reranker.answer import GivenList, Reranked
 from reranker.retrieval.candidates import Candidates
 from reranker.retrieval.request import Shopper, dial
-from reranker.routes.access import process
+from reranker.routes.access import generation_of, process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
 from reranker.rules.matching import NO_RULES
@@ -124,13 +124,7 @@ def _window(given: Any) -> int:
 
 def _generation(index: Any) -> Generation | None:
     """The index named; without a name the only one there is, else none."""
-    generations = process().generations
-    if index is None:
-        return generations.only()
-    found = generations.find(index) if isinstance(index, str) else None
-    if found is None:
-        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
-    return found
+    return process().generations.only() if index is None else generation_of(index)
 
 
 def _candidates(given: Sequence[Any]) -> Candidates:

@@ -8,14 +8,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 
 from indexer.catalogue.generation import Generation
-from indexer.errors import InvalidRequest, UnknownIndex
+from indexer.errors import InvalidRequest
 from reranker import answer
 from reranker.retrieval.request import PassThrough, RankedRequest, parse
 from reranker.routes import editors, problems
-from reranker.routes.access import process
+from reranker.routes.access import generation_of, process
 from reranker.routes.passthrough import ask_node, writes_allowed
 from reranker.routes.reply import from_node, json_reply
 from reranker.routes.search import call, defaults, in_old_form
@@ -30,12 +30,9 @@ blueprint = Blueprint("rules", __name__, template_folder="templates")
 @blueprint.get("/<index>/_rules")
 def all_rules(index: str) -> Response:
     """Every rule with its state; for a browser the page that edits them."""
-    if "text/html" in request.headers.get("Accept", ""):
-        page = render_template("rules.html", index=index, token_header=editors.TOKEN_HEADER)
-        return Response(page, content_type="text/html; charset=utf-8")
-    if refused := editors.refusal():
-        return refused
-    stored = _store().read(_generation(index).index)
+    if answered := editors.page("rules.html", index) or editors.refusal():
+        return answered
+    stored = _store().read(generation_of(index).index)
     return json_reply(_state(stored))
 
 
@@ -44,7 +41,7 @@ def one_rule(index: str, rule_id: str) -> Response:
     """A rule as it is drafted; as it is live where its draft is gone."""
     if refused := editors.refusal():
         return refused
-    stored = _store().read(_generation(index).index)
+    stored = _store().read(generation_of(index).index)
     found = stored.draft.get(rule_id) or stored.live.get(rule_id)
     if found is None:
         return _no_rule(rule_id)
@@ -56,7 +53,7 @@ def put_rule(index: str, rule_id: str) -> Response:
     """Keep a rule as a draft."""
     if refused := editors.refusal():
         return refused
-    generation = _generation(index)
+    generation = generation_of(index)
     asked = rule.read(_sent(), generation.index, rule_id)
     for query in _queries(asked):
         _store().check_query(generation.concrete, query)
@@ -69,7 +66,7 @@ def delete_rule(index: str, rule_id: str) -> Response:
     """Take a draft away; a live rule goes with the next publishing."""
     if refused := editors.refusal():
         return refused
-    if not _store().delete(_generation(index).index, rule_id):
+    if not _store().delete(generation_of(index).index, rule_id):
         return _no_rule(rule_id)
     return json_reply({"deleted": rule_id})
 
@@ -79,7 +76,7 @@ def publish(index: str) -> Response:
     """Make the drafts what is live."""
     if refused := editors.refusal():
         return refused
-    return json_reply(_state(_store().publish(_generation(index).index)))
+    return json_reply(_state(_store().publish(generation_of(index).index)))
 
 
 @blueprint.post("/<index>/_rules/_discard")
@@ -87,7 +84,7 @@ def discard(index: str) -> Response:
     """Make the drafts what is live again."""
     if refused := editors.refusal():
         return refused
-    return json_reply(_state(_store().discard(_generation(index).index)))
+    return json_reply(_state(_store().discard(generation_of(index).index)))
 
 
 @blueprint.post("/<index>/_rules/_preview")
@@ -96,7 +93,7 @@ def preview(index: str) -> Response:
     started = time.perf_counter()
     if refused := editors.refusal():
         return refused
-    generation = _generation(index)
+    generation = generation_of(index)
     drafts = RuleSet(list(_store().read(generation.index).draft.values()))
     asked = _asked(generation)
     found = replace(call(asked, index, generation, started), rules=drafts, draft=True)
@@ -157,13 +154,6 @@ def _state_of(stored: Stored, rule_id: str) -> str:
     if draft is None:
         return "deleted"
     return "live" if draft == live else "changed"
-
-
-def _generation(index: str) -> Generation:
-    found = process().generations.find(index)
-    if found is None:
-        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
-    return found
 
 
 def _store() -> RuleStore:

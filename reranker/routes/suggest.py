@@ -4,8 +4,8 @@ import time
 
 from flask import Blueprint, Response, request
 
-from indexer.errors import InvalidRequest, UnknownIndex
-from reranker.routes.access import process
+from indexer.errors import InvalidRequest
+from reranker.routes.access import generation_of, process
 from reranker.routes.reply import json_reply
 
 blueprint = Blueprint("suggest", __name__)
@@ -17,9 +17,7 @@ SIZE, SIZE_MAX = 10, 100
 def suggest(index: str) -> Response:
     """Completions by how often they led to something; all of them for an empty `q`."""
     started = time.perf_counter()
-    generation = process().generations.find(index)
-    if generation is None:
-        raise UnknownIndex(f"there is no index {index!r} that Hitweave made or attached")
+    generation = generation_of(index)
     text = request.args.get("q", "")
     known = process().phrases.find(generation.index)
     found = known.complete(text, _size())

@@ -9,17 +9,15 @@ from typing import Annotated, Any
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from indexer.errors import InvalidRequest
+from reranker.definitions import definition
+from reranker.definitions.definition import Strict
 
 POSITION_MAX = 100
 IDS_MAX = 1000
@@ -44,12 +42,6 @@ Values = Annotated[
 ]
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Ids = Annotated[tuple[ItemId, ...], BeforeValidator(_several), Field(max_length=IDS_MAX)]
-
-
-class Strict(BaseModel):
-    """A part of a rule; a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class QueryForm(Strict):
@@ -170,25 +162,9 @@ class Rule(Strict):
 
 def read(document: Any, index: str, rule_id: str) -> Rule:
     """A rule as somebody sent it; raises InvalidRequest with every fault and where it lies."""
-    if not isinstance(document, dict):
-        raise InvalidRequest("a rule must be a JSON object")
-    for name, said in (("id", rule_id), ("index", index)):
-        if document.get(name, said) != said:
-            raise InvalidRequest(f"{name} is {document[name]!r}, but the address says {said!r}")
-    try:
-        return Rule.model_validate({**document, "id": rule_id, "index": index})
-    except ValidationError as error:
-        faults = [_fault(it["loc"], it["type"], it["msg"]) for it in error.errors()]
-        raise InvalidRequest("; ".join(dict.fromkeys(faults))) from None
+    return definition.read(Rule, "a rule", document, {"id": rule_id, "index": index})
 
 
 def as_stored(rule: Rule) -> dict[str, Any]:
     """The rule as JSON, without what it does not say."""
     return rule.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
-
-
-def _fault(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    where = ".".join(str(part) for part in location)
-    if kind == "extra_forbidden":
-        return f"{where} is no key of a rule: see README for those that there are"
-    return f"{where}: {message.removeprefix('Value error, ')}"

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from elasticsearch import ApiError, BadRequestError, ConflictError, Elasticsearch, NotFoundError
-from elasticsearch import TransportError as NotReached
+from elasticsearch import BadRequestError, Elasticsearch
 from pydantic import ValidationError
 
 from indexer.behaviour.event import iso
 from indexer.catalogue.generation import reason_of
 from indexer.errors import ElasticsearchUnavailable, InvalidRequest
 from indexer.telemetry import log
+from reranker.definitions.definition_index import DefinitionIndex, Place, place_of
 from reranker.rules.rule import Rule, as_stored
 
 RULES_INDEX = "hitweave_rules"
@@ -36,44 +36,32 @@ Change = Callable[["Stored"], "Stored"]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Drafts and live rules of an index by id; `place` is the document's sequence number and
-    primary term, None where there is no document yet.
-    """
+    """Drafts and live rules of an index by id; `place` is None where there is no document yet."""
 
     draft: Mapping[str, Rule] = field(default_factory=dict)
     live: Mapping[str, Rule] = field(default_factory=dict)
     published_at: str | None = None
-    place: tuple[int, int] | None = None
+    place: Place | None = None
 
 
 class RuleStore:
     """Reads and changes; every method raises ElasticsearchUnavailable where it does not answer."""
 
     def __init__(self, client: Elasticsearch, clock: Callable[[], float] = time.time) -> None:
-        self._client = client
+        self._kept = DefinitionIndex(client, RULES_INDEX, "rules", _PROPERTIES)
         self._clock = clock
 
     def read(self, index: str) -> Stored:
         """The rules of an index as they are now, also those written a moment ago."""
-        try:
-            found = self._client.get(index=RULES_INDEX, id=index).body
-        except NotFoundError:
-            return Stored()
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
-        return _stored(found)
+        found = self._kept.read(index)
+        return Stored() if found is None else _stored(*found)
 
     def change(self, index: str, change: Change) -> Stored:
         """Apply a change to the state as it is; what is then stored."""
-        self._ensure()
         for _ in range(ATTEMPTS):
-            before = self.read(index)
-            after = change(before)
-            try:
-                self._write(index, after)
-            except ConflictError:
-                continue
-            return after
+            after = change(self.read(index))
+            if self._kept.write(index, _document(index, after), after.place):
+                return after
         raise ElasticsearchUnavailable("others change the rules without a pause: try again")
 
     def put(self, rule: Rule) -> Stored:
@@ -105,73 +93,38 @@ class RuleStore:
 
     def check_query(self, index: str, query: Mapping[str, Any]) -> None:
         """Raise InvalidRequest where Elasticsearch does not take this query for the index."""
-        try:
-            answer = self._client.indices.validate_query(index=index, query=query, explain=True)
-        except BadRequestError as error:
-            raise InvalidRequest(f"Elasticsearch refuses it: {reason_of(error)}") from None
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
+        with self._kept.reached():
+            try:
+                answer = self._kept.client.indices.validate_query(
+                    index=index, query=query, explain=True
+                )
+            except BadRequestError as error:
+                raise InvalidRequest(f"Elasticsearch refuses it: {reason_of(error)}") from None
         if not answer["valid"]:
             why = answer.get("error") or [it.get("error") for it in answer.get("explanations", [])]
             raise InvalidRequest(f"Elasticsearch refuses it: {why}")
 
-    def places(self) -> dict[str, tuple[int, int]]:
+    def places(self) -> dict[str, Place]:
         """Where the document of each index stands, as of the last refresh."""
-        try:
-            answer = self._client.search(
-                index=RULES_INDEX,
-                size=INDICES_MAX,
-                source=False,
-                seq_no_primary_term=True,
-                ignore_unavailable=True,
-                filter_path="hits.hits._id,hits.hits._seq_no,hits.hits._primary_term",
-            )
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
-        hits = answer.get("hits", {}).get("hits", [])
-        return {hit["_id"]: (hit["_seq_no"], hit["_primary_term"]) for hit in hits}
-
-    def _write(self, index: str, stored: Stored) -> None:
-        document = {
-            "index": index,
-            "draft": [as_stored(rule) for rule in stored.draft.values()],
-            "live": [as_stored(rule) for rule in stored.live.values()],
-            "published_at": stored.published_at,
-        }
-        expected: dict[str, Any] = {"op_type": "create"}
-        if stored.place is not None:
-            expected = dict(zip(("if_seq_no", "if_primary_term"), stored.place, strict=True))
-        try:
-            self._client.index(
-                index=RULES_INDEX, id=index, document=document, refresh=True, **expected
-            )
-        except ConflictError:
-            raise
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
-
-    def _ensure(self) -> None:
-        try:
-            if not self._client.indices.exists(index=RULES_INDEX):
-                self._client.indices.create(
-                    index=RULES_INDEX,
-                    settings={"number_of_shards": 1, "auto_expand_replicas": "0-1"},
-                    mappings={"dynamic": False, "properties": _PROPERTIES},
-                )
-        except BadRequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise _unavailable(error) from error
-        except (ApiError, NotReached) as error:
-            raise _unavailable(error) from error
+        hits = self._kept.search(INDICES_MAX, source=False, seq_no_primary_term=True)
+        return {hit["_id"]: place_of(hit) for hit in hits}
 
 
-def _stored(found: Mapping[str, Any]) -> Stored:
-    source = found["_source"]
+def _document(index: str, stored: Stored) -> dict[str, Any]:
+    return {
+        "index": index,
+        "draft": [as_stored(rule) for rule in stored.draft.values()],
+        "live": [as_stored(rule) for rule in stored.live.values()],
+        "published_at": stored.published_at,
+    }
+
+
+def _stored(source: Mapping[str, Any], place: Place) -> Stored:
     return Stored(
         draft=_rules(source.get("draft", ())),
         live=_rules(source.get("live", ())),
         published_at=source.get("published_at"),
-        place=(found["_seq_no"], found["_primary_term"]),
+        place=place,
     )
 
 
@@ -195,10 +148,3 @@ def _without(rules: Mapping[str, Rule], rule_id: str) -> dict[str, Rule]:
 def in_order(rules: Mapping[str, Rule]) -> Sequence[Rule]:
     """Rules by id."""
     return [rules[name] for name in sorted(rules)]
-
-
-def _unavailable(error: Exception) -> ElasticsearchUnavailable:
-    return ElasticsearchUnavailable(
-        f"the rules cannot be read or written ({type(error).__name__}): see whether Elasticsearch "
-        f"is up and lets the sidecar use {RULES_INDEX}"
-    )

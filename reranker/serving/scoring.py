@@ -114,7 +114,7 @@ def _with_policy(found: Fused, models: Models, asked: Asked, inputs: ModelInput)
         by_policy = policy.scorer.residual(inputs)
     except Exception as error:  # noqa: BLE001 - whatever the runtime says, the order is there
         log("scoring").error("policy_failed", index=asked.index, error=type(error).__name__)
-        return found
+        return replace(found, degraded="policy_failed")
     return replace(
         found, scores=found.scores + by_policy, policy=policy.version, by_policy=by_policy
     )

@@ -20,7 +20,7 @@ from indexer.catalogue.audit import audit
 from indexer.catalogue.mapping import IndexConfig
 from indexer.embedding.encoder import open_encoder
 from tests.conftest import Stack
-from tests.flows.worker_process import WorkerProcess, wait_until, worker_process
+from tests.flows.worker_process import WorkerProcess, private_broker, wait_until, worker_process
 
 ENCODER = "hashed:64"
 PRODUCTS = [
@@ -52,22 +52,11 @@ def kill_child(worker: WorkerProcess) -> bool:
 
 
 @pytest.fixture
-def own_broker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+def own_broker(stack: Stack) -> Iterator[redis.Redis]:
     """A broker of the test's own, with a short visibility timeout and small chunks."""
-    url = stack.valkey_url.removesuffix("/0") + "/8"
-    for name, value in {
-        "BROKER_URL": url,
-        "VISIBILITY_TIMEOUT_SECONDS": "5",
-        "TASK_TIME_LIMIT_SECONDS": "4",
-        "CHUNK_ITEMS": "40",
-    }.items():
-        monkeypatch.setenv(f"HITWEAVE_{name}", value)
-    settings.load.cache_clear()
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
+    short = {"VISIBILITY_TIMEOUT_SECONDS": "5", "TASK_TIME_LIMIT_SECONDS": "4"}
+    with private_broker(stack, 8, **short, CHUNK_ITEMS="40") as client:
         yield client
-        client.flushdb()
-    settings.load.cache_clear()
 
 
 @pytest.mark.parametrize("kill", [kill_all, kill_parent, kill_child])

@@ -23,7 +23,7 @@ from indexer.errors import AskedWrongly, StackFailed, UnknownIndex
 from tests.conftest import Stack
 from tests.flows import behaviour
 from tests.flows.behaviour import bought, journalled, ndjson
-from tests.flows.worker_process import WorkerProcess, wait_until, worker_process
+from tests.flows.worker_process import WorkerProcess, private_broker, wait_until, worker_process
 
 EVENTS = 120
 
@@ -147,23 +147,11 @@ def test_a_damaged_file_says_where_and_repeats_nothing(shop: str, tmp_path: Path
 
 
 @pytest.fixture
-def own_broker(stack: Stack, shop: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+def own_broker(stack: Stack, shop: str) -> Iterator[redis.Redis]:
     """A broker that only this test's workers listen to, with a short visibility timeout."""
-    url = stack.valkey_url.removesuffix("/0") + "/7"
-    for name, value in {
-        "BROKER_URL": url,
-        "VISIBILITY_TIMEOUT_SECONDS": "5",
-        "TASK_TIME_LIMIT_SECONDS": "4",
-        "EVENTS_CHUNK": "20",
-    }.items():
-        monkeypatch.setenv(f"HITWEAVE_{name}", value)
-    settings.load.cache_clear()
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
+    short = {"VISIBILITY_TIMEOUT_SECONDS": "5", "TASK_TIME_LIMIT_SECONDS": "4"}
+    with private_broker(stack, 7, **short, EVENTS_CHUNK="20") as client:
         yield client
-        client.flushdb()
-    monkeypatch.undo()
-    settings.load.cache_clear()
 
 
 def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(

@@ -10,7 +10,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from tests.conftest import Stack
-from tests.flows.test_search import LAMPS, MATCH, ids, own, products, raw
+from tests.flows.editor import Editor, everywhere
+from tests.flows.test_search import MATCH, ids, own, raw
 from tests.flows.worker_process import wait_until
 from tests.gateway.test_pages import replace_a_process
 
@@ -19,38 +20,14 @@ ARMS = [{"name": "words", "mode": "bm25"}, {"name": "meaning", "mode": "knn"}]
 SIZE = 6
 
 
-@pytest.fixture(scope="module")
-def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A catalogue of lamps, with vectors of the small encoder."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    folder = tmp_path_factory.mktemp("shop")
-    (folder / "index.yaml").write_text("encoder: hashed:64\n")
-    lines = "\n".join(json.dumps(product) for product in products())
-    (folder / "products.jsonl").write_text(lines, encoding="utf-8")
-    stack.run("create", name, "--config", str(folder / "index.yaml"))
-    report = stack.run_json("catalogue", name, str(folder / "products.jsonl"))
-    assert report["embedded"] == LAMPS + 4, report
-    return name
-
-
-@pytest.fixture
-def gateway(stack: Stack) -> Iterator[Elasticsearch]:
-    with Elasticsearch(stack.sidecar_url, request_timeout=30) as client:
-        yield client
-
-
-class Lab:
+class Lab(Editor):
     """Whoever runs experiments on the shop."""
 
-    def __init__(self, stack: Stack, gateway: Elasticsearch, index: str) -> None:
-        self.stack, self.gateway, self.index = stack, gateway, index
+    route = "_experiments"
 
-    def ask(self, method: str, rest: str = "", body: Any = None, **headers: str) -> Any:
-        """Status and answer."""
-        status, _, answer = raw(
-            self.stack, method, f"/{self.index}/_experiments{rest}", body, headers
-        )
-        return status, answer
+    def __init__(self, stack: Stack, gateway: Elasticsearch, index: str) -> None:
+        super().__init__(stack, index)
+        self.gateway = gateway
 
     def run(self, name: str, **definition: Any) -> None:
         """Draft and start, and wait until every process of the sidecar knows it."""
@@ -66,15 +43,13 @@ class Lab:
         self.wait(name, runs=False)
 
     def wait(self, name: str, *, runs: bool) -> None:
-        """Many answers in a row that agree have come from all processes."""
-        agreed = [0]
+        """Until every process of the sidecar knows."""
 
         def known() -> bool:
             seen = "experiment" in self.search("probe", name=name, record=False)["hitweave"]
-            agreed[0] = agreed[0] + 1 if seen == runs else 0
-            return agreed[0] >= 20
+            return seen == runs
 
-        wait_until(known, seconds=30)
+        everywhere(known)
 
     def search(self, user: str, *, name: str | None = None, start: int = 0, **more: Any) -> Any:
         """One search of a user, recorded unless said otherwise."""

@@ -9,27 +9,21 @@ import pytest
 import redis
 from elasticsearch import Elasticsearch
 
-from indexer import inbox, settings
+from indexer import inbox
 from indexer.catalogue import generation
 from indexer.catalogue.mapping import IndexConfig
 from indexer.catalogue.product import Product, ProductUpdate
 from tests.conftest import Stack
-from tests.flows.worker_process import wait_until, worker_process
+from tests.flows.worker_process import private_broker, wait_until, worker_process
 
 LATER = 60.0
 
 
 @pytest.fixture
-def broker(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+def broker(stack: Stack) -> Iterator[redis.Redis]:
     """A broker that no worker listens to."""
-    url = stack.valkey_url.removesuffix("/0") + "/7"
-    monkeypatch.setenv("HITWEAVE_BROKER_URL", url)
-    settings.load.cache_clear()
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
+    with private_broker(stack, 7) as client:
         yield client
-        client.flushdb()
-    settings.load.cache_clear()
 
 
 def test_a_message_that_vanished_is_sent_again_and_done_by_the_next_worker(

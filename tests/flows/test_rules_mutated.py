@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Stack
-from tests.flows.test_rules import Desk, desk, index  # noqa: F401 - fixtures
+from tests.flows.test_rules import Desk, desk  # noqa: F401 - a fixture
 from tests.flows.test_search import MATCH, raw
 
 RULE: dict[str, Any] = {
@@ -101,7 +101,7 @@ def test_no_rule_and_no_preview_is_a_fault_of_ours(
 @given(rest=st.text(max_size=12), text=st.text(max_size=20))
 def test_no_address_is_a_fault_of_ours(
     stack: Stack,
-    index: str,  # noqa: F811 - the fixture
+    index: str,
     rest: str,
     text: str,
 ) -> None:

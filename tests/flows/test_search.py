@@ -52,13 +52,6 @@ def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     return index
 
 
-@pytest.fixture
-def gateway(stack: Stack) -> Iterator[Elasticsearch]:
-    """The ordinary client, pointed at the sidecar."""
-    with Elasticsearch(stack.sidecar_url, request_timeout=30) as client:
-        yield client
-
-
 def own(mode: str, **options: Any) -> dict[str, Any]:
     """`ext` of a search that leaves no trace."""
     ubi = {name: options.pop(name) for name in ("query_id", "user_query") if name in options}

@@ -1,8 +1,6 @@
 """Suggestions and spelling are learned from what shoppers do, within seconds."""
 
-import json
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import Stack
+from tests.flows import commands
+from tests.flows.editor import everywhere
 from tests.flows.test_search import raw
 from tests.flows.worker_process import wait_until
 
@@ -19,13 +19,10 @@ TITLES = ("Wireless earphones", "Desk lamp", "蓝牙耳机")
 @pytest.fixture(scope="module")
 def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small catalogue whose vectors find nothing that is not near."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    folder = tmp_path_factory.mktemp("shop")
-    (folder / "index.yaml").write_text("encoder: hashed:64\n")
-    lines = [json.dumps({"id": f"p{at}", "title": title}) for at, title in enumerate(TITLES)]
-    (folder / "products.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    stack.run("create", name, "--config", str(folder / "index.yaml"))
-    stack.run("catalogue", name, str(folder / "products.jsonl"))
+    name, folder = f"t{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("shop")
+    commands.created(name, "--config", commands.config(folder, "encoder: hashed:64\n"))
+    goods = [{"id": f"p{at}", "title": title} for at, title in enumerate(TITLES)]
+    commands.sent(name, commands.feed(folder, *goods))
     return name
 
 
@@ -48,17 +45,6 @@ def suggested(stack: Stack, index: str, text: str) -> Any:
     status, _, answer = raw(stack, "GET", f"/{index}/_suggest?q={quote(text)}")
     assert status == 200, answer
     return answer
-
-
-def everywhere(condition: Callable[[], bool]) -> None:
-    """Wait until all processes of the sidecar agree: so many answers in a row come from all."""
-    in_a_row = [0]
-
-    def holds() -> bool:
-        in_a_row[0] = in_a_row[0] + 1 if condition() else 0
-        return in_a_row[0] >= 20
-
-    wait_until(holds, 30)
 
 
 def texts(stack: Stack, index: str, text: str) -> list[str]:

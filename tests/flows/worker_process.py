@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
+import redis
+
+from indexer import settings
+from tests.conftest import Stack
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -73,6 +78,20 @@ class WorkerProcess:
         """End the process that talks to the broker; its children are on their own."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
+
+
+@contextmanager
+def private_broker(stack: Stack, database: int, **more: str) -> Iterator[redis.Redis]:
+    """A broker of the test's own, with other settings than the stack's for the test's commands."""
+    url = stack.valkey_url.removesuffix("/0") + f"/{database}"
+    with pytest.MonkeyPatch.context() as patch, redis.Redis.from_url(url) as client:
+        for name, value in {"BROKER_URL": url, **more}.items():
+            patch.setenv(f"HITWEAVE_{name}", value)
+        settings.load.cache_clear()
+        client.flushdb()
+        yield client
+        client.flushdb()
+    settings.load.cache_clear()
 
 
 @contextmanager

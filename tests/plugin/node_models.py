@@ -14,16 +14,16 @@ from indexer.identity import hashes
 from reranker.fusion import artifact, node_model
 from reranker.fusion.artifact import Artifact, Parts
 from reranker.learning import export, warm_start
-from reranker.learning.network import FusionNetwork, NetworkConfig
+from reranker.learning.network import FusionNetwork
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import definition, drift
-from reranker.signals.build import HISTORY_FEATURES
 from reranker.signals.item_table import ItemTable
 from reranker.signals.situation import Situation
+from tests.reranker.artifacts import HEADS, small_config
 from tests.reranker.fusion.artifacts import manifest
 from tests.reranker.signals.situations import DAY, NOW, folded, purchase
 
-DIMS, ROWS, ITEMS, HEADS = 24, 6, 240, 2
+DIMS, ROWS, ITEMS = 24, 6, 240
 WORDS = (
     *("red", "Glass", "lamps", "LAMP", "boxes", "box", "berries", "glasses", "Straße", "STRASSE"),
     *(
@@ -179,19 +179,7 @@ def _artifact(folder: Path, ids: Sequence[str], seed: int, members: int) -> Arti
 
 def _network(seed: int) -> FusionNetwork:
     torch.manual_seed(seed)
-    network = FusionNetwork(
-        NetworkConfig(
-            families=tuple(tuple(definition.columns(name)) for name in definition.FAMILIES),
-            signals=len(definition.SIGNALS),
-            dims=DIMS,
-            rows=ROWS,
-            history_features=HISTORY_FEATURES,
-            text_width=12,
-            width=16,
-            layers=2,
-            attention_heads=HEADS,
-        )
-    )
+    network = FusionNetwork(small_config(DIMS, rows=ROWS, text_width=12, layers=2))
     for parameter in network.parameters():
         parameter.data.add_(torch.randn_like(parameter) * 0.1)
     network.signal_mean.copy_(torch.rand(len(definition.SIGNALS)))

@@ -23,6 +23,21 @@ from reranker.signals.item_table import ItemTable
 ROWS, HEADS = 8, 2
 
 
+def small_config(dims: int, *, rows: int, text_width: int, layers: int = 1) -> NetworkConfig:
+    """Of a network that is quickly made."""
+    return NetworkConfig(
+        families=tuple(tuple(definition.columns(name)) for name in definition.FAMILIES),
+        signals=len(definition.SIGNALS),
+        dims=dims,
+        rows=rows,
+        history_features=HISTORY_FEATURES,
+        text_width=text_width,
+        width=16,
+        layers=layers,
+        attention_heads=HEADS,
+    )
+
+
 def promote_untrained(
     models_dir: Path,
     generation: Generation,
@@ -34,19 +49,7 @@ def promote_untrained(
     """Write and promote a network whose heads are random, so that its residual is not zero."""
     torch.manual_seed(seed)
     dims = generation.recipe.dims
-    network = FusionNetwork(
-        NetworkConfig(
-            families=tuple(tuple(definition.columns(name)) for name in definition.FAMILIES),
-            signals=len(definition.SIGNALS),
-            dims=dims,
-            rows=ROWS,
-            history_features=HISTORY_FEATURES,
-            text_width=min(dims, 16),
-            width=16,
-            layers=1,
-            attention_heads=HEADS,
-        )
-    )
+    network = FusionNetwork(small_config(dims, rows=ROWS, text_width=min(dims, 16)))
     torch.nn.init.normal_(network.heads.weight, std=0.3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing notes that the choice by shape is fixed: it is

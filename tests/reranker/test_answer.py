@@ -121,6 +121,8 @@ class Fails:
     def score(self, model_input: Any) -> Any:
         raise RuntimeError("no memory left")
 
+    residual = score
+
 
 class OneModel(Models):
     """A registry with one model."""
@@ -584,6 +586,30 @@ def test_a_promoted_slate_policy_serves_only_where_a_setting_says_so(
     registry.rollback()
     process.models.look()
     assert named not in parts(on)
+
+
+def test_a_slate_policy_that_breaks_leaves_the_order_without_it_and_is_named(
+    process: Process, shop: Generation, tmp_path: Path
+) -> None:
+    class OnePolicy(OneModel):
+        """A registry with a policy and no model."""
+
+        def found(self, index: str, recipe_digest: str) -> tuple[Loaded | None, bool]:
+            there = index == for_policy(shop.index)
+            return super().found(index, recipe_digest) if there else (None, False)
+
+    _, wanted = search(client(process), shop)
+    broken = OnePolicy(tmp_path, poll_seconds=60)
+    allowed = process.settings.model_copy(update={"slate_policy": True})
+    status, answer = search(client(process, models=broken, settings=allowed), shop)
+    assert (status, answer["hitweave"]["degraded"]) == (200, "policy_failed")
+    assert ids(answer) == ids(wanted)
+    away = Memory(nowhere(), entries_max=10)
+    parts = {"models": broken, "settings": allowed, "memory": away}
+    _, answer = search(client(process, **parts, pins=Pins(away, ttl_seconds=5)), shop)
+    assert answer["hitweave"]["degraded"] == "valkey_unavailable"
+    _, answer = search(client(process, models=broken), shop)
+    assert answer["hitweave"]["degraded"] is None
 
 
 def test_what_cannot_be_recorded_is_dropped_and_counted(shop: Generation) -> None:

@@ -9,6 +9,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from compose.local import training_options
 from indexer import connections, settings
 
 
@@ -26,14 +27,7 @@ from indexer import connections, settings
 @click.option("--vectors", is_flag=True, help="With each product's vector.")
 @click.option("--since", help="Events or queries from this ISO time on.")
 @click.option("--until", help="Events or queries up to this ISO time.")
-@click.option(
-    "--schedule",
-    "name",
-    type=click.Choice(["full", "quick"]),
-    default="full",
-    show_default=True,
-    help="Of training lists: which and how many.",
-)
+@training_options.schedule("Of training lists: which and how many.")
 def command(
     index: str,
     out: Path,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
+from compose.local import training_options
 from indexer import connections, settings
 from indexer.catalogue import generation
 
@@ -13,14 +14,7 @@ from indexer.catalogue import generation
 @click.command("export-ltr")
 @click.argument("index")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--schedule",
-    "name",
-    type=click.Choice(["full", "quick"]),
-    default="quick",
-    show_default=True,
-    help="How many lists to learn from.",
-)
+@training_options.schedule("How many lists to learn from.", default="quick")
 @click.option("--import-as", metavar="NAME", help="Also send it to the cluster under this name.")
 def command(index: str, out: Path, *, name: str, import_as: str | None) -> None:
     """Distil the serving model of INDEX into a LambdaMART for Elastic's Learning to Rank.

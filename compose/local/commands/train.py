@@ -8,6 +8,7 @@ import click
 import orjson
 import redis
 
+from compose.local import training_options
 from indexer import connections, settings
 
 SERVES_WITHIN_SECONDS = 60.0
@@ -17,12 +18,7 @@ POLL_SECONDS = 0.1
 @click.command("train")
 @click.argument("index")
 @click.option("--until", help="Learn only from events up to this ISO 8601 time.")
-@click.option(
-    "--config",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A schedule as YAML or JSON, over the named one.",
-)
+@training_options.config("A schedule as YAML or JSON, over the named one.")
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
@@ -30,14 +26,7 @@ POLL_SECONDS = 0.1
     show_default=True,
     help="Train over so many processes of this machine, one a GPU where there are GPUs.",
 )
-@click.option(
-    "--schedule",
-    "name",
-    type=click.Choice(["full", "quick"]),
-    default="full",
-    show_default=True,
-    help="How long and how well.",
-)
+@training_options.schedule("How long and how well.")
 def command(index: str, until: str | None, file: Path | None, processes: int, name: str) -> None:
     """Train the fusion model of INDEX and let it serve if it is better beyond noise.
 

@@ -9,6 +9,8 @@ import click
 import orjson
 import yaml
 
+from compose.local import training_options
+
 if TYPE_CHECKING:
     from reranker.learning.launch import Asked
     from reranker.learning.tune import Budget, Ground, Tuned
@@ -27,20 +29,8 @@ HEAD = "# Written by `hitweave tune {index}`; used by `hitweave train {index} --
     help="Time for everything. The schedule's own settings are always tried to their end.",
 )
 @click.option("--until", help="Look only at events up to this ISO 8601 time.")
-@click.option(
-    "--config",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A schedule as YAML or JSON to begin with, over the named one.",
-)
-@click.option(
-    "--schedule",
-    "name",
-    type=click.Choice(["full", "quick"]),
-    default="full",
-    show_default=True,
-    help="Which lists to try on.",
-)
+@training_options.config("A schedule as YAML or JSON to begin with, over the named one.")
+@training_options.schedule("Which lists to try on.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -11,29 +11,18 @@ from reranker.fusion import artifact
 from reranker.fusion.artifact import Manifest
 from reranker.fusion.baseline import PriorWeights
 from reranker.learning import export, warm_start
-from reranker.learning.network import FusionNetwork, NetworkConfig
+from reranker.learning.network import FusionNetwork
 from reranker.signals import definition
-from reranker.signals.build import HISTORY_FEATURES
 from reranker.signals.item_table import ItemTable
+from tests.reranker.artifacts import small_config
 from tests.reranker.signals.situations import DIMS, item_table
 
 WIDTH = 4
 
 
 def network(seed: int = 0) -> FusionNetwork:
-    config = NetworkConfig(
-        families=tuple(tuple(definition.columns(name)) for name in definition.FAMILIES),
-        signals=len(definition.SIGNALS),
-        dims=DIMS,
-        rows=WIDTH,
-        history_features=HISTORY_FEATURES,
-        text_width=8,
-        width=16,
-        layers=1,
-        attention_heads=2,
-    )
     torch.manual_seed(seed)
-    made = FusionNetwork(config)
+    made = FusionNetwork(small_config(DIMS, rows=WIDTH, text_width=8))
     made.text_basis.copy_(torch.randn(DIMS, 8))
     torch.nn.init.normal_(made.heads.weight, std=0.5)
     return made.eval()

@@ -30,27 +30,27 @@ def goods() -> Goods:
     return catalogue.goods(ids, titles, blobs, DIMS)
 
 
+def bought(shopper: int, day: float, kind: int) -> BehaviourEvent:
+    """A purchase of a kind, in the shopper's own colour."""
+    item, basket = str(kind * len(COLOURS) + shopper % len(COLOURS)), f"{shopper}/{day:.2f}"
+    return BehaviourEvent(
+        event_id=f"{basket}/{item}",
+        action="purchase",
+        item_id=item,
+        timestamp=START + day * DAY,
+        user=f"u{shopper}",
+        basket=basket,
+    )
+
+
 def events(shoppers: int = 30, days: int = 120, seed: int = 1) -> list[BehaviourEvent]:
     """Each shopper buys goods of one colour again and again, two in a basket, every few days."""
     random = np.random.default_rng(seed)
     found = []
     for shopper in range(shoppers):
-        colour = shopper % len(COLOURS)
         for day in np.arange(random.uniform(0, 6), days, 6):
             kinds = random.choice(len(KINDS), 2, replace=False)
-            for kind in kinds:
-                item = str(kind * len(COLOURS) + colour)
-                basket = f"{shopper}/{day:.2f}"
-                found.append(
-                    BehaviourEvent(
-                        event_id=f"{basket}/{item}",
-                        action="purchase",
-                        item_id=item,
-                        timestamp=START + float(day) * DAY,
-                        user=f"u{shopper}",
-                        basket=basket,
-                    )
-                )
+            found += [bought(shopper, float(day), int(kind)) for kind in kinds]
     return sorted(found, key=lambda e: (e.timestamp, e.event_id))
 
 
@@ -60,21 +60,9 @@ def rounds(shoppers: int = 30, days: int = 120) -> list[BehaviourEvent]:
     """
     found = []
     for shopper in range(shoppers):
-        colour = shopper % len(COLOURS)
         for visit, day in enumerate(np.arange(shopper % 6, days, 6)):
-            basket = f"{shopper}/{day:.2f}"
-            for kind in (2 * visit % len(KINDS), (2 * visit + 1) % len(KINDS)):
-                item = str(kind * len(COLOURS) + colour)
-                found.append(
-                    BehaviourEvent(
-                        event_id=f"{basket}/{item}",
-                        action="purchase",
-                        item_id=item,
-                        timestamp=START + float(day) * DAY,
-                        user=f"u{shopper}",
-                        basket=basket,
-                    )
-                )
+            kinds = (2 * visit % len(KINDS), (2 * visit + 1) % len(KINDS))
+            found += [bought(shopper, float(day), kind) for kind in kinds]
     return sorted(found, key=lambda e: (e.timestamp, e.event_id))
 
 
