@@ -35,7 +35,7 @@ def embed() -> Response:
 
 
 def _role(asked: Any) -> Role:
-    if asked not in ROLES:
+    if not isinstance(asked, str) or asked not in ROLES:
         raise InvalidRequest(f"as is {asked!r}: use query or item")
     return ROLES[asked]
 
