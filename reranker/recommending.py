@@ -173,11 +173,11 @@ def _ask(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> Sev
     searches: dict[str, tuple[str, Mapping[str, Any]]] = {}
     if basis.loaded and len(start.history) and "collaborative" in wish.sources:
         rows = basis.loaded.item_table.lookup(start.history["item"], start.vectors)
-        taste = sources.direction(rows, start.recency)
+        taste = sources.direction(rows, start.recency_share)
         if taste is not None:
             target = taste_index.name(generation.index, basis.loaded.version)
             searches["collaborative"] = (target, taste_index.search(taste, PER_SOURCE))
-    text = sources.direction(start.vectors, start.recency)
+    text = sources.direction(start.vectors, start.recency_share)
     if text is not None and "content" in wish.sources:
         by_column = process.generations.has_id_column(generation)
         searches["content"] = (generation.concrete, _by_content(text, wish, by_column=by_column))

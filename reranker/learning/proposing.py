@@ -74,7 +74,7 @@ class Proposer:
         return self._tastes
 
     def _nearest(self, vectors: Vectors, history: Vectors | None, start: Past) -> Ranked:
-        wanted = sources.direction(history, start.recency)
+        wanted = sources.direction(history, start.recency_share)
         if wanted is None:
             return NOTHING
         cosines = vectors @ wanted

@@ -60,7 +60,7 @@ class Grounds:
         place, _ = within(items, identity.hashes([item_id]))
         if not len(place):
             return POPULAR
-        weights = rows["purchase"][place] * self.past.recency[of[place]]
+        weights = rows["purchase"][place] * self.past.recency_share[of[place]]
         bought = bool(weights.max() > 0)
         best = int(of[place[int(np.argmax(weights if bought else rows["view"][place]))]])
         kind = self._kind(best)

@@ -65,7 +65,7 @@ def together(past: Past, resolve: Resolve, limit: int) -> Ranked:
         return NOTHING
     weight = rows["purchase"] + VIEW_SHARE * rows["view"]
     whole = np.bincount(of, weights=weight, minlength=len(past.partners))
-    weight = weight * (past.recency / np.sqrt(np.maximum(whole, 1e-9)))[of]
+    weight = weight * (past.recency_share / np.sqrt(np.maximum(whole, 1e-9)))[of]
     distinct, place = np.unique(items, return_inverse=True)
     scores = np.bincount(place, weights=weight).astype(np.float32)
     best = _best(scores, limit)

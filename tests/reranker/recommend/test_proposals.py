@@ -72,6 +72,22 @@ def test_what_was_bought_often_and_lately_is_due_first() -> None:
     assert sources.own(past(events), 1).ids == ["often"]
 
 
+def test_who_comes_back_after_decades_is_proposed_what_they_were_proposed_then() -> None:
+    events = [purchase(item, 9, user="v", basket="b") for item in ("milk", "bread", "tea")]
+    events += [purchase("milk", 3), purchase("lamp", 1), purchase("bulb", 1, "v", "c")]
+    events += [purchase("lamp", 1, "v", "c")]
+    names = resolve("milk", "bread", "tea", "lamp", "bulb")
+    vectors = np.stack([vector("lamp"), vector("milk")])
+    then, now = past(events), past(events, now=NOW + 40 * 365 * DAY)
+    assert sources.together(now, names, 9).ids == sources.together(then, names, 9).ids
+    assert set(sources.together(now, names, 9).ids) >= {"bread", "tea", "bulb"}
+    np.testing.assert_allclose(
+        sources.direction(vectors, now.recency_share),
+        sources.direction(vectors, then.recency_share),
+        atol=1e-5,
+    )
+
+
 def test_what_is_bought_together_with_the_seeds_is_proposed_by_its_share() -> None:
     baskets = [("milk", "bread"), ("milk", "bread"), ("milk", "tea"), ("lamp", "bulb")]
     events = [
