@@ -232,7 +232,7 @@ def _answered(
 
 
 def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
-    return sources.nearest(ids, [2 * hit["_score"] - 1 for hit in hits])
+    return sources.nearest(ids, [hit["_score"] for hit in hits])
 
 
 def _matching(

@@ -92,4 +92,5 @@ def _without_stats(stats: QueryStats, gone: Hashes) -> QueryStats:
 
 def _without_rows(table: ItemTable, gone: Hashes) -> ItemTable:
     kept = ~np.isin(table.items, gone)
-    return ItemTable(table.items[kept], table.vectors[kept], table.projection)
+    weights = None if table.weights is None else table.weights[kept]
+    return replace(table, items=table.items[kept], vectors=table.vectors[kept], weights=weights)

@@ -99,7 +99,7 @@ def _recommendations(job: _Job, read: Material) -> dict[str, Any]:
 
     def ready(manifest: Manifest, learned: Learned) -> None:
         goods = read.goods
-        vectors = learned.served_table.lookup(goods.hashes, goods.vectors)
+        vectors = learned.served_table.sized(goods.hashes, goods.vectors)
         taste_index.write(es, index, manifest.version, goods.ids, vectors)
 
     told = contest.held(job.now, job.progress, job.workshop, ready)

@@ -108,18 +108,27 @@ def gate(
     seed: int,
     alpha: float,
 ) -> str | None:
-    """Why the challenger must not serve; None: it may. Values are reciprocal ranks [lists]."""
+    """Why the challenger must not serve; None: it may. Values are reciprocal ranks [lists].
+
+    It must be better on all lists, and worse in no guarded part: of several parts one looks so by
+    chance, hence the correction of Holm (1979, A simple sequentially rejective multiple test
+    procedure) over them.
+    """
     whole = compare.paired(challenger, serving, seed)
     if whole.mean_difference <= 0 or whole.p_value > alpha:
         return (
             f"not better than what serves beyond noise on {len(serving)} held-out searches "
             f"(MRR {challenger.mean():.4f} against {serving.mean():.4f}, p = {whole.p_value:.3f})"
         )
-    for name, rows in guarded.items():
-        if rows.sum() < 2:
-            continue
-        part = compare.paired(challenger[rows], serving[rows], seed)
-        if part.worse and part.p_value <= alpha:
+    parts = {
+        name: compare.paired(challenger[rows], serving[rows], seed)
+        for name, rows in guarded.items()
+        if rows.sum() >= 2
+    }
+    harm = {name: part.p_value if part.worse else 1.0 for name, part in parts.items()}
+    for name, p_value in compare.holm(harm).items():
+        if p_value <= alpha:
+            rows = guarded[name]
             return (
                 f"worse for {name} (MRR {challenger[rows].mean():.4f} against "
                 f"{serving[rows].mean():.4f} on {int(rows.sum())} held-out searches)"

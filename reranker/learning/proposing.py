@@ -68,9 +68,8 @@ class Proposer:
 
     def _of(self, table: ItemTable) -> Vectors:
         if self._table is not table or self._tastes is None:
-            found = table.lookup(self.goods.hashes, self.goods.vectors)
-            length = np.linalg.norm(found, axis=1, keepdims=True)
-            self._table, self._tastes = table, found / np.maximum(length, 1e-9)
+            self._table = table
+            self._tastes = table.sized(self.goods.hashes, self.goods.vectors)
         return self._tastes
 
     def _nearest(self, vectors: Vectors, history: Vectors | None, start: Past) -> Ranked:

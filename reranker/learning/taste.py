@@ -18,6 +18,7 @@ from reranker.learning.goods import Goods
 from reranker.signals.item_table import ItemTable
 
 RIDGE = 1.0
+WEIGHT_MIN = 1e-4
 VIEW_WEIGHT, BUY_WEIGHT = 0.3, 1.0
 Matrix = NDArray[np.float32]
 
@@ -36,6 +37,7 @@ def learn(
     if rank > 0 and known.any():
         _, strength, right = randomized_svd(matrix, rank, random_state=seed, n_iter=4)
         vectors[:, :rank] = (right.T * np.sqrt(strength)).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1)
     vectors = _unit(vectors)
     projection = _projection(goods.vectors[known], vectors[known])
     vectors[~known] = _unit(goods.vectors[~known] @ projection)
@@ -44,7 +46,7 @@ def learn(
         vectors, projection = vectors @ turn, projection @ turn
     rows = np.flatnonzero(known)
     rows = rows[np.argsort(goods.hashes[rows])]
-    table = ItemTable(goods.hashes[rows], vectors[rows], projection)
+    table = ItemTable(goods.hashes[rows], vectors[rows], projection, _weights(lengths[rows]))
     return table, vectors
 
 
@@ -70,6 +72,13 @@ def _matrix(events: Sequence[BehaviourEvent], goods: Goods) -> sparse.csr_matrix
     light = sparse.diags((1.0 / np.sqrt(np.maximum(amount, 1e-6)) ** 0.5).astype(np.float32))
     weighted: sparse.csr_matrix = (light @ counts @ rare).tocsr()
     return weighted
+
+
+def _weights(lengths: Matrix) -> Matrix:
+    """The roots of lengths, as shares of the largest: whole ones let what sells most win always."""
+    longest = max(float(lengths.max(initial=0.0)), 1e-6)
+    weights: Matrix = np.sqrt(np.maximum(lengths / longest, WEIGHT_MIN)).astype(np.float32)
+    return weights
 
 
 def _projection(text: Matrix, vectors: Matrix) -> Matrix:

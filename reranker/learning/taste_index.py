@@ -23,7 +23,8 @@ KEPT = 3  # versions whose vectors stay, so that a rollback finds them
 def write(
     es: Elasticsearch, index: str, version: str, ids: Sequence[str], vectors: NDArray[np.float32]
 ) -> str:
-    """Build the index of a version's vectors [items, width]; safe to do again.
+    """Build the index of a version's vectors [items, width], found by inner product; safe to do
+    again.
 
     Items of which nothing is known (a zero vector) are left out.
     """
@@ -61,7 +62,7 @@ def _properties(width: int) -> dict[str, Any]:
         "type": "dense_vector",
         "dims": width,
         "index": True,
-        "similarity": "cosine",
+        "similarity": "max_inner_product",
         "index_options": {"type": "int8_hnsw"},
     }
     return {VECTOR: vector, ID: {"type": "keyword", "index": False}}

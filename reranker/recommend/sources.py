@@ -86,9 +86,9 @@ def _board(blob: bytes | None) -> Ranked:
     return Ranked([name for name, _ in found], np.array([s for _, s in found], np.float32))
 
 
-def nearest(ids: Sequence[str], cosines: Sequence[float]) -> Ranked:
+def nearest(ids: Sequence[str], scores: Sequence[float]) -> Ranked:
     """What a vector search found, nearest first."""
-    return Ranked(ids, np.array(cosines, dtype=np.float32))
+    return Ranked(ids, np.array(scores, dtype=np.float32))
 
 
 def direction(

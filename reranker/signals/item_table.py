@@ -1,7 +1,8 @@
 """Learned behavioural vectors of items, with a path for items never seen in training; pure.
 
 Known items have a row found by their id's hash; for others the language-model vector is projected
-into the same space, so that a new item starts where its text neighbours are.
+into the same space, so that a new item starts where its text neighbours are. Vectors have length
+one; how much there is of an item in the behaviour is told apart.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class ItemTable:
-    """`items` are sorted hashes [rows]; `vectors` [rows, width]; `projection` [dims, width]."""
+    """`items` are sorted hashes [rows]; `vectors` [rows, width]; `projection` [dims, width];
+    `weights` [rows] are above 0, None: all alike.
+    """
 
     items: NDArray[np.uint64]
     vectors: NDArray[np.float32]
     projection: NDArray[np.float32]
+    weights: NDArray[np.float32] | None = None
 
     @property
     def width(self) -> int:
@@ -44,6 +48,20 @@ class ItemTable:
                 found[~known] = text_vectors[~known] @ self.projection
         return found
 
+    def sized(
+        self, items: NDArray[np.uint64], text_vectors: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """The vectors of `lookup` at their weight [n, width], to be found by inner products: so
+        much of the shop's behaviour goes to what many take that likeness alone finds the rare.
+        What is not known weighs as little as the least of what is.
+        """
+        found = self.lookup(items, text_vectors)
+        if self.weights is None or not len(self.weights):
+            return found
+        row, known = self.rows(items)
+        weights = np.where(known, self.weights[row], self.weights.min())
+        return found * weights[:, None].astype(np.float32)
+
 
 def load(path: Path) -> ItemTable:
     """The table of a file that `save` wrote."""
@@ -52,14 +70,21 @@ def load(path: Path) -> ItemTable:
             items=data["items"],
             vectors=data["vectors"].astype(np.float32),
             projection=data["projection"].astype(np.float32),
+            weights=_weights(data["weights"]) if "weights" in data else None,
         )
+
+
+def _weights(stored: NDArray[np.floating]) -> NDArray[np.float32] | None:
+    return stored.astype(np.float32) if len(stored) else None
 
 
 def save(table: ItemTable, path: Path) -> None:
     """Write the table, vectors as float16."""
+    weights = np.ones(0) if table.weights is None else table.weights
     np.savez_compressed(
         path,
         items=table.items,
         vectors=table.vectors.astype(np.float16),
         projection=table.projection.astype(np.float16),
+        weights=weights.astype(np.float16),
     )

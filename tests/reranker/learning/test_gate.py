@@ -140,3 +140,14 @@ def test_two_searches_of_a_part_decide_nothing() -> None:
     challenger: Any = np.where(np.arange(400) < 2, 0.1, 0.6)
     part = {"new items": np.arange(400) < 2}
     assert measure.gate(challenger, serving, part, seed=1, alpha=0.05) is None
+
+
+def test_of_several_parts_one_that_looks_worse_by_chance_is_no_reason() -> None:
+    random = np.random.default_rng(0)
+    serving = random.uniform(0.1, 0.5, size=700)
+    challenger = serving + random.normal(0.05, 0.1, size=700)
+    challenger[:7] = serving[:7] - 0.006
+    few = np.arange(700) < 7
+    others = {f"part {number}": np.arange(700) % 5 == number for number in range(5)}
+    assert measure.gate(challenger, serving, {"new items": few}, seed=1, alpha=0.05) is not None
+    assert measure.gate(challenger, serving, others | {"new items": few}, 1, 0.05) is None
