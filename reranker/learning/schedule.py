@@ -23,7 +23,7 @@ class Schedule(BaseModel):
     cases: int = Field(16_000, ge=1, description="Derived training lists.")
     held_out_cases: int = Field(1500, ge=1, description="Derived lists to measure on.")
     visit_cases: int = Field(
-        8000, ge=0, description="Visits that recommendations learn from, 0: none are learned."
+        6000, ge=0, description="Visits that recommendations learn from, 0: none are learned."
     )
     held_out_visits: int = Field(1500, ge=1, description="Visits to measure those on.")
     held_out_days: float = Field(35.0, gt=0, description="The last days, kept to measure on.")
@@ -83,11 +83,12 @@ class Schedule(BaseModel):
     expected_metrics: dict[str, float] = {}
 
     def of_visits(self) -> "Schedule":
-        """The same run for lists without a query."""
+        """The same run for lists without a query, which no baseline is put in the place of."""
         own = {
             "epochs": self.visit_epochs,
             "learning_rate": self.visit_learning_rate,
             "linear_penalty": self.visit_linear_penalty,
+            "baseline": False,
         }
         return self.model_copy(update=own)
 
