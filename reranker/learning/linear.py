@@ -7,7 +7,7 @@ signals; it is convex, so L-BFGS finds the one best. The penalty is chosen on th
 then the weights are fitted anew to all lists that the served network learns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,6 +76,32 @@ def start(
         weights = fitted(values, own, penalty, found[head], known)
         found[head] = weights - np.tile(prior_weights() * scale, 2)
     return found
+
+
+def best_penalty(train: ListSet, held_out: ListSet, penalties: Sequence[float]) -> float:
+    """The largest penalty that is not behind the best one by more than one standard error of the
+    paired difference of reciprocal ranks (Breiman et al. 1984, section 3.4.3): the closer to
+    nothing, the more of it holds for lists of another kind.
+    """
+    if len(penalties) == 1:
+        return penalties[0]
+    mean, scale = signal_moments(train)
+    values, others = _standardised(train, mean, scale), _standardised(held_out, mean, scale)
+    known, share = acquaintance(train.signals), acquaintance(held_out.signals)
+    weights = np.zeros(2 * len(mean), dtype=np.float32)
+    reached: dict[float, NDArray[np.float64]] = {}
+    for penalty in sorted(penalties):
+        weights = fitted(values, train, penalty, weights, known)
+        stranger, friend = np.split(weights, 2)
+        scores = (1.0 - share) * (others @ stranger) + share * (others @ friend)
+        reached[penalty] = measure.reciprocal(scores, held_out)
+    best = max(reached.values(), key=lambda values: float(values.mean()))
+    return max(it for it, values in reached.items() if not _behind(values, best))
+
+
+def _behind(values: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    lost = best - values
+    return bool(lost.mean() > lost.std() / np.sqrt(len(lost)))
 
 
 def prior_weights() -> Array:

@@ -70,6 +70,7 @@ class Lesson:
     schedule: Schedule
     trained: Trained
     direct: NDArray[np.float32]
+    penalty: float
     about: ItemLabels | None
     equipment: Equipment
     parent: Parent | None = None
@@ -168,13 +169,15 @@ def learn(
     )
     vectors = tables.vectors_for(world, last, schedule)
     trained = heads_of(lists.train, schedule.head_weights)
-    log: dict[str, Any] = {}
+    penalty = linear.best_penalty(lists.train, lists.held_out, schedule.linear_penalties)
+    log: dict[str, Any] = {"start": {"penalty": penalty}}
     lesson = Lesson(
         lists=lists,
         vectors=vectors,
         schedule=schedule,
         trained=trained,
-        direct=linear.start(lists.train, schedule.linear_penalty),
+        direct=linear.start(lists.train, penalty),
+        penalty=penalty,
         about=auxiliary.labels_of(world.goods, schedule.auxiliary),
         equipment=equipment,
         parent=parent,
@@ -343,7 +346,7 @@ def _refitted(
         return copies
     every = dataset.joined(lists.train, lists.late)
     standard = dataset.signal_moments(lists.train)
-    moved = linear.start(every, schedule.linear_penalty, standard) - lesson.direct
+    moved = linear.start(every, lesson.penalty, standard) - lesson.direct
     told = progress("refit", len(copies) * max(schedule.refit_epochs, 1) * len(every))
     for number, network in enumerate(copies):
         with torch.no_grad():

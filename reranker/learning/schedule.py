@@ -64,10 +64,14 @@ class Schedule(BaseModel):
     batch_lists: int = Field(32, ge=1)
     # The network starts from a tuned linear ranker: faster or longer it unlearns what holds.
     learning_rate: float = Field(5e-4, gt=0)
-    linear_penalty: float = Field(1e-3, gt=0, description="Of the squared weights it starts from.")
+    linear_penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1e-3,), min_length=1, description="Of its squared weights; the largest that is as good."
+    )
     # Lists without a query have no prior worth the name: there the network learns more, and who
-    # comes next is less like those who came before.
-    visit_linear_penalty: float = Field(0.1, gt=0)
+    # comes next may be less like those who came before.
+    visit_linear_penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1e-3, 1e-2, 1e-1), min_length=1
+    )
     visit_epochs: int = Field(4, ge=1)
     visit_learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
@@ -87,7 +91,7 @@ class Schedule(BaseModel):
         own = {
             "epochs": self.visit_epochs,
             "learning_rate": self.visit_learning_rate,
-            "linear_penalty": self.visit_linear_penalty,
+            "linear_penalties": self.visit_linear_penalties,
             "baseline": False,
         }
         return self.model_copy(update=own)

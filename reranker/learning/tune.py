@@ -143,7 +143,9 @@ class _Trials:
     ) -> None:
         self.on, self.schedule, self.budget = on, schedule, budget
         self.progress, self.equipment = progress, equipment
-        self.direct = linear.start(on.lists.train, schedule.linear_penalty)
+        lists = on.lists
+        penalty = linear.best_penalty(lists.train, lists.held_out, schedule.linear_penalties)
+        self.direct = linear.start(lists.train, penalty)
         self.told = 0
 
     def run(self, trial: Any) -> float:

@@ -93,3 +93,8 @@ def test_more_penalty_means_smaller_weights() -> None:
     values, start = TRAIN.signals.astype(np.float32), np.zeros(TRAIN.signals.shape[1], np.float32)
     sizes = [np.linalg.norm(linear.fitted(values, TRAIN, p, start)) for p in (1e-3, 1e-1, 10.0)]
     assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_the_largest_penalty_that_is_as_good_is_chosen() -> None:
+    assert linear.best_penalty(TRAIN, HELD_OUT, [0.5]) == 0.5
+    assert linear.best_penalty(TRAIN, HELD_OUT, [1e-4, 1e-3, 1e3]) == 1e-3
