@@ -25,8 +25,8 @@ SEEDED_SHARE = 0.3
 SEEDS_MAX = 3
 TIMES_MAX = 8  # how often one visit is learned from, entered anew each time
 LATE_DENSITY = 2.0  # cases a visit of the held-out days in the refit, against those before
-# How often the state is of just before, as it is served; else it is as stale as a search's.
-FRESH_SHARE = 0.5
+# How often the state is at most so many days old, as it is served; else as stale as a search's.
+FRESH_SHARE, FRESH_DAYS = 0.5, 3.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _cases(
         visit = found[place].entered(random)
         known = np.inf if visit.user is None else first_seen[visit.user]
         fresh = not sampling.frozen and random.random() < FRESH_SHARE
-        drawn = replace(sampling, gap_days_max=0.0) if fresh else sampling
+        drawn = replace(sampling, gap_days_max=FRESH_DAYS) if fresh else sampling
         moment = making.moment_before(at, visit.begun, known, drawn, random)
         if moment is None:
             continue
