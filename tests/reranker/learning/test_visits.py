@@ -74,8 +74,10 @@ def test_few_visits_are_learned_from_again_and_measured_once() -> None:
 def test_half_of_what_is_learned_from_stands_as_it_is_served() -> None:
     plan = visits.plan(shop.events(), set(map(str, range(24))), VISITS)
     assert plan is not None
-    newest = [np.searchsorted(plan.at, case.time) - 1 == case.moment for case in plan.train]
-    assert 0.4 < np.mean(newest) < 0.95
+    days = [(case.time - plan.at[case.moment]) / shop.DAY for case in plan.train]
+    fresh = np.mean([it <= visits.FRESH_DAYS for it in days])
+    assert 0.4 < fresh < 0.8
+    assert max(days) > 14
 
 
 def test_one_visit_is_entered_at_its_beginning_or_in_its_midst() -> None:
