@@ -221,8 +221,9 @@ def test_a_server_of_theirs_that_does_not_answer_is_named_before_anything_starts
     own_home: Path,
 ) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
-    done = run("up", "--home", str(own_home), "--es-url", nowhere, "--only", "sidecar")
-    assert done.returncode == 3
+    own = ("--home", str(own_home), "--port", str(free_port()), "--only", "sidecar")
+    done = run("up", *own, "--es-url", nowhere)
+    assert done.returncode == 3, done.stderr
     assert nowhere in done.stderr
     assert not (own_home / "run.json").exists()
 
