@@ -1,12 +1,13 @@
-"""The network and LambdaMART's trees as one ranker, where both are no worse than the better one.
+"""The network and LambdaMART's trees as one ranker, where that is ahead on held-out lists.
 
-They err on different lists, so their mean is better than either (Li et al. 2019, Combining Decision
-Trees and Neural Networks for Learning-to-Rank in Personal Search, doi 10.1145/3292500.3330676).
-The mean is written as a sum, which is how an artifact serves: the network with its share of what it
+Where they err on different lists, a mean of both is better than either (Li et al. 2019, Combining
+Decision Trees and Neural Networks for Learning-to-Rank in Personal Search, doi
+10.1145/3292500.3330676). How much of it is the trees' is chosen as what is kept of a network is
+(`interpolation.best_share`). The mean is written as a sum, which is how an artifact serves: the network with its share of what it
 says and less of the prior, and trees whose leaves are their share.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,6 @@ from reranker.learning import interpolation, linear
 from reranker.learning.dataset import NEVER_VARIED
 from reranker.learning.network import FusionNetwork
 
-SHARES = (0.0, 0.25, 0.5, 0.75)
-EVEN = 0.5
 OPSET = 15
 Array = NDArray[np.floating]
 
@@ -31,21 +30,6 @@ class Mixture:
     share: float
     measured: bytes
     served: bytes
-
-
-def best_share(network: Array, trees: Array, values: Callable[[Array], Array]) -> float:
-    """The trees' share of the scores of both [rows], judged by `values` [lists].
-
-    Of shares that are not behind the best by more than one standard error of the paired difference
-    the most even one: what cannot be told apart on these lists is safest in equal parts. 0 where
-    there are fewer than `interpolation.LISTS_MIN` lists.
-    """
-    found = {share: values(mean(network, trees, share)) for share in SHARES}
-    best = max(found.values(), key=lambda it: float(it.mean()))
-    if len(best) < interpolation.LISTS_MIN:
-        return 0.0
-    good = [share for share in SHARES if not linear.behind(found[share], best)]
-    return min(good, key=lambda share: abs(share - EVEN))
 
 
 def mean(network: Array, trees: Array, share: float) -> Array:

@@ -260,7 +260,7 @@ def _mixed(
     """The trees that serve beside the network; None where they do not."""
     if against.trees is None or not schedule.trees:
         return None
-    share = mixture.best_share(
+    share = interpolation.best_share(
         scores["fused"], scores["lambdamart"], lambda found: measure.reciprocal(found, held_out)
     )
     return Mixture(share, *against.trees) if share else None

@@ -1,6 +1,5 @@
 """The network and the trees as one ranker: how much of each, and that both serve as measured."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -76,7 +75,7 @@ def one_list(lists: ListSet, number: int) -> dict[str, Array]:
     }
 
 
-@pytest.mark.parametrize("share", mixture.SHARES)
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_networks_of_a_mixture_say_their_share_with_the_whole_prior(
     network: fit.FusionNetwork, share: float
 ) -> None:
@@ -158,37 +157,16 @@ def test_trees_that_cannot_be_trees_are_refused(
         Scorer(replace(good, trees=good.model if content is None else content))
 
 
-def judged(lists: ListSet) -> Callable[[Array], Array]:
-    return lambda scores: measure.reciprocal(scores, lists)
-
-
-def test_of_equals_it_takes_equal_parts() -> None:
-    lists = list_set(80, 4)
-    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
-    assert mixture.best_share(right, right, judged(lists)) == mixture.EVEN
-
-
-def test_what_is_plainly_worse_gets_nothing() -> None:
-    lists = list_set(80, 4)
-    random = np.random.default_rng(0)
-    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
-    noise = 30.0 * random.normal(size=len(right))
-    assert mixture.best_share(right, noise, judged(lists)) == 0.0
-    assert mixture.best_share(noise, 40.0 * right, judged(lists)) == max(mixture.SHARES)
-
-
 def test_errors_that_cancel_are_worth_a_mean() -> None:
     lists = list_set(200, 4)
     random = np.random.default_rng(0)
     right = 2.0 * lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
     one, other = (right + random.normal(size=len(right)) for _ in range(2))
-    share = mixture.best_share(one, other, judged(lists))
+
+    def values(scores: Array) -> Array:
+        return measure.reciprocal(scores, lists)
+
+    share = interpolation.best_share(one, other, values)
     assert 0.0 < share < 1.0
-    reached = [judged(lists)(mixture.mean(one, other, it)).mean() for it in (0.0, share, 1.0)]
+    reached = [values(mixture.mean(one, other, it)).mean() for it in (0.0, share, 1.0)]
     assert reached[1] > max(reached[0], reached[2])
-
-
-def test_few_lists_decide_nothing() -> None:
-    lists = list_set(interpolation.LISTS_MIN - 1, 4)
-    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
-    assert mixture.best_share(np.zeros_like(right), right, judged(lists)) == 0.0
