@@ -3,8 +3,9 @@
 Where they err on different lists, a mean of both is better than either (Li et al. 2019, Combining
 Decision Trees and Neural Networks for Learning-to-Rank in Personal Search, doi
 10.1145/3292500.3330676). How much of it is the trees' is chosen as what is kept of a network is
-(`interpolation.best_share`). The mean is written as a sum, which is how an artifact serves: the network with its share of what it
-says and less of the prior, and trees whose leaves are their share.
+(`interpolation.best_share`). The mean is written as a sum, which is how an artifact serves: the
+network with its share of what it says and less of the prior, and trees whose leaves are their
+share.
 """
 
 from collections.abc import Sequence
