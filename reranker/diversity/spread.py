@@ -1,8 +1,9 @@
 """From scores to an order with variety, page by page. Pure.
 
-A page is worth the discounted sum of its items' chances to be what is looked for, plus 0.4 * dial *
-the mean novelty of its pairs. It is picked greedily by what each item adds to that and then shown
-best first, so what makes it varied never costs the place of something better on the same page.
+A page is worth the discounted sum of its items' chances to be what is looked for, plus
+0.4 * dial^2 * the mean novelty of its pairs. It is picked greedily by what each item adds to that
+and then shown best first, so what makes it varied never costs the place of something better on the
+same page.
 Chances are absolute, so that variety is bought where it is cheapest: in the tail where a model is
 sure of the first few. Three things hold wherever the dial stands:
 
@@ -34,7 +35,8 @@ Array = NDArray[np.float32]
 Rows = NDArray[np.intp]
 ITEMS_MAX = 300  # likeness is of all pairs
 ROOT = np.float32(0.25)
-# What the end of the dial weighs against a chance of 1.
+# What the end of the dial weighs against a chance of 1. The dial counts squared, since what variety
+# costs grows faster than what it gives: so distance rises about evenly along it.
 NOVELTY_WEIGHT = 0.4
 
 
@@ -91,7 +93,7 @@ class _Picking:
         # A pick makes as many pairs as there are picks before it; its place's discount is divided
         # out of all that it adds.
         place = np.arange(policy.page, dtype=np.float32)
-        each = np.float32(2 * NOVELTY_WEIGHT * variety.dial / (policy.page * (policy.page - 1)))
+        each = np.float32(2 * NOVELTY_WEIGHT * variety.dial**2 / (policy.page * (policy.page - 1)))
         self._weights = each * place * np.log2(place + 2)
 
     def all(self, looks: Looks) -> Rows:

@@ -136,7 +136,7 @@ def test_the_second_of_a_page_of_two_is_worth_most_by_its_chance_and_its_novelty
         scores, items = distinct(seed)
         chances = np.exp(scores) / np.exp(scores).sum()
         best = int(scores.argmax())
-        worth = chances / np.log2(3) - 0.4 * dial * items.likeness()[best]
+        worth = chances / np.log2(3) - 0.4 * dial**2 * items.likeness()[best]
         worth[best] = -np.inf
         page = spread(scores, items, Variety(dial, FREE.model_copy(update={"page": 2})))[:2]
         assert set(page.tolist()) == {best, int(worth.argmax())}
