@@ -10,9 +10,10 @@ Method = Literal["dispersion", "mmr", "dpp"]
 class Diversity(BaseModel):
     """The dial where a request says nothing, and the bounds that hold wherever it stands.
 
-    `floor` and `loss_max` speak of relevance against the best of the list, from 0 to 1. Quotas
-    count within each `page` places; an item's category is the last that its product names. `taste`
-    is what a nat of divergence from the shopper's history weighs against one unit of novelty.
+    `floor` and `loss_max` speak of relevance against the best of the list, from 0 to 1: the fourth
+    root of the odds. Quotas count within each `page` places; an item's category is the last that
+    its product names. `taste` is what a nat of divergence from the shopper's history weighs against
+    one unit of novelty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -13,6 +13,16 @@ from reranker.diversity.likeness import Looks
 from reranker.diversity.spread import Variety, relevance, spread
 from tests.reranker.diversity.lists import cases, dials, looks, policies, unbound
 
+FREE = Diversity(floor=0.0, loss_max=1.0, taste=0.0, page=5)
+
+
+def distinct(seed: int) -> tuple[Any, Looks]:
+    """Scores and looks of 23 items of which no two are the same."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(0.5, 1.0, (23, 6)).astype(np.float32)
+    items = Looks(vectors, np.zeros((23, 1), np.uint32), np.zeros(23, np.uint32))
+    return rng.normal(0, 1.5, 23).astype(np.float32), items
+
 
 def by_score(scores: Any) -> Any:
     return np.argsort(-scores, kind="stable")
@@ -36,13 +46,26 @@ def test_every_item_stands_there_once(case: Any, policy: Diversity, dial: float)
 
 @settings(deadline=None)
 @given(cases(), policies, dials)
-def test_nothing_below_the_floor_rises(case: Any, policy: Diversity, dial: float) -> None:
+def test_nothing_below_the_floor_takes_a_place_of_one_above_it(
+    case: Any, policy: Diversity, dial: float
+) -> None:
     scores, items, _ = case
-    found = spread(scores, items, Variety(dial, policy))
     odds = relevance(scores)
-    for place, row in enumerate(found.tolist()):
-        if odds[row] < policy.floor:
-            assert row == by_score(scores)[place]
+    found = spread(scores, items, Variety(dial, policy))
+    above = int((odds >= policy.floor).sum())
+    assert (odds[found[:above]] >= policy.floor).all()
+
+
+@settings(deadline=None)
+@given(cases(), policies, dials)
+def test_pages_with_nothing_above_the_floor_are_not_varied(
+    case: Any, policy: Diversity, dial: float
+) -> None:
+    scores, items, _ = case
+    above = int((relevance(scores) >= policy.floor).sum())
+    rank = np.argsort(by_score(scores))
+    rest = spread(scores, items, Variety(dial, policy))[-(-above // policy.page) * policy.page :]
+    assert (np.diff(rank[rest]) > 0).all()
 
 
 @settings(deadline=None)
@@ -66,7 +89,7 @@ def test_each_page_is_shown_best_first(case: Any, policy: Diversity, dial: float
     risers = int((odds >= policy.floor).sum()) if len(odds) else 0
     if dial > 0:
         for start in range(0, risers, policy.page):
-            page = found[start : min(start + policy.page, risers)]
+            page = found[start : start + policy.page]
             assert (np.diff(page) <= 0).all()
 
 
@@ -103,6 +126,49 @@ def test_an_exchange_finds_the_page_that_greedy_picking_misses() -> None:
     policy = Diversity(page=2, brand_max=1, category_max=1, floor=0.0, loss_max=1.0)
     page = spread(np.array([3.0, 2.9, 2.8], np.float32), items, Variety(0.001, policy))[:2]
     assert sorted(page.tolist()) == [1, 2]
+
+
+@pytest.mark.parametrize("dial", [0.1, 0.5, 1.0])
+def test_the_second_of_a_page_of_two_is_worth_most_by_its_chance_and_its_novelty(
+    dial: float,
+) -> None:
+    for seed in range(40):
+        scores, items = distinct(seed)
+        chances = np.exp(scores) / np.exp(scores).sum()
+        best = int(scores.argmax())
+        worth = chances / np.log2(3) - 0.4 * dial**2 * items.likeness()[best]
+        worth[best] = -np.inf
+        page = spread(scores, items, Variety(dial, FREE.model_copy(update={"page": 2})))[:2]
+        assert set(page.tolist()) == {best, int(worth.argmax())}
+
+
+def test_each_page_is_picked_as_if_those_before_it_had_never_been_there() -> None:
+    for seed in range(40):
+        scores, items = distinct(seed)
+        found = spread(scores, items, Variety(0.6, FREE))
+        later = np.sort(found[FREE.page :])
+        again = later[spread(scores[later], items.take(later), Variety(0.6, FREE))]
+        assert again.tolist() == found[FREE.page :].tolist()
+
+
+@pytest.mark.parametrize(("best", "kept"), [(0.0, True), (12.0, False)])
+def test_what_is_one_of_two_likely_ones_stays_and_what_has_no_chance_makes_room(
+    best: float, kept: bool
+) -> None:
+    # The second is as much more relevant than the third, and as like the first, in both lists.
+    vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
+    items = Looks(vectors, np.zeros((3, 1), np.uint32), np.zeros(3, np.uint32))
+    scores = np.array([best, 0.0, -3.0], np.float32)
+    page = spread(scores, items, Variety(0.5, FREE.model_copy(update={"page": 2})))[:2]
+    assert page.tolist() == ([0, 1] if kept else [0, 2])
+
+
+def test_a_page_with_little_above_the_floor_is_varied_among_what_is_below_it() -> None:
+    vectors = np.array([[1, 0], [1, 0], [1, 0], [1, 0], [0, 1]], np.float32)
+    items = Looks(vectors, np.zeros((5, 1), np.uint32), np.zeros(5, np.uint32))
+    scores = np.array([20.0, 0.0, -0.5, -1.0, -1.5], np.float32)
+    page = spread(scores, items, Variety(0.5, Diversity(page=3, floor=0.5)))[:3]
+    assert page.tolist() == [0, 1, 4]
 
 
 @pytest.mark.parametrize("method", ["dispersion", "mmr", "dpp"])

@@ -172,10 +172,17 @@ def test_no_dial_is_no_variety() -> None:
 
 def test_scores_that_are_no_log_odds_are_read_by_their_spread() -> None:
     scores, items = twins()
-    ranks = Fused(scores / np.float32(128), log_odds=False)
-    found = wish(items, 0.5, page=2, loss_max=1.0).varied(ranks, None)
-    assert found is not None
-    assert np.argsort(-found.scores).tolist() == [0, 3, 1, 2]
+    small = scores / np.float32(128)
+
+    def order(fused: Fused, dial: float) -> list[int]:
+        found = wish(items, dial, page=2, loss_max=1.0).varied(fused, None)
+        assert found is not None
+        order: list[int] = np.argsort(-found.scores).tolist()
+        return order
+
+    assert order(Fused(small), 0.5) == [0, 3, 1, 2]  # as log odds they are almost one
+    assert order(Fused(small, log_odds=False), 0.5) == [0, 1, 2, 3]
+    assert order(Fused(small, log_odds=False), 0.8) == [0, 3, 1, 2]
 
 
 def test_a_shopper_without_cards_in_their_history_has_no_taste() -> None:
