@@ -163,7 +163,8 @@ def empty(width: int) -> Layer:
 def features(signals: NDArray[np.floating]) -> NDArray[np.float32]:
     """Signals [n, width] standardised within the list; 0 where all candidates are alike."""
     centred, scale = standardised(signals)
-    return (centred * scale).astype(np.float32)
+    found: NDArray[np.float32] = (centred * scale).astype(np.float32)
+    return found
 
 
 def standardised(signals: NDArray[np.floating]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -144,7 +144,7 @@ def _candidates(given: Sequence[Any]) -> Candidates:
 
 
 def _ids(given: Sequence[Any]) -> list[str]:
-    ids = [one.get("id") for one in given] if {*map(type, given)} <= {dict} else [None]
+    ids: list[Any] = [one.get("id") for one in given] if {*map(type, given)} <= {dict} else [None]
     if {*map(type, ids)} <= {str}:
         return ids
     fits = (isinstance(one, dict) and isinstance(one.get("id"), str) for one in given)
