@@ -302,7 +302,7 @@ def _encode(
         log("answer").warning("encoder_failed", index=generation.index, reason=str(error))
         return None, "encoder_unavailable"
     finally:
-        metrics.PART_SECONDS.labels("encode").observe(time.perf_counter() - started)
+        metrics.ENCODE_SECONDS.observe(time.perf_counter() - started)
 
 
 def _start_search(process: Process, call: Call, vector: Vector | None) -> Asking:
@@ -334,7 +334,7 @@ def _finish_search(
         process.generations.note_without_ids(call.generation)
         return _start_search(process, call, vector).finish(call.deadline.left(SEARCH_SHARE))
     finally:
-        metrics.PART_SECONDS.labels("search").observe(time.perf_counter() - started)
+        metrics.SEARCH_PART_SECONDS.observe(time.perf_counter() - started)
 
 
 def _known(

@@ -162,9 +162,17 @@ def empty(width: int) -> Layer:
 
 def features(signals: NDArray[np.floating]) -> NDArray[np.float32]:
     """Signals [n, width] standardised within the list; 0 where all candidates are alike."""
-    mean, spread = signals.mean(axis=0), signals.std(axis=0)
-    scaled = (signals - mean) / (spread + SPREAD_FLOOR)
-    return np.where(spread > SPREAD_MIN, scaled, 0.0).astype(np.float32)
+    centred, scale = standardised(signals)
+    found: NDArray[np.float32] = (centred * scale).astype(np.float32)
+    return found
+
+
+def standardised(signals: NDArray[np.floating]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The features as two factors: [n, width], and [width] that they are multiplied by."""
+    count = np.float32(max(len(signals), 1))
+    centred = signals - np.add.reduce(signals, axis=0) / count
+    spread = np.sqrt(np.add.reduce(centred * centred, axis=0) / count)
+    return centred, np.where(spread > SPREAD_MIN, 1.0 / (spread + SPREAD_FLOOR), 0.0)
 
 
 def learn(layer: Layer, lesson: Lesson) -> Layer:

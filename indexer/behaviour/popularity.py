@@ -82,7 +82,7 @@ _EMPTY = _empty()
 def read(blobs: Sequence[bytes | None]) -> NDArray[np.void]:
     """Records [n]; absent and foreign ones read as empty."""
     size = RECORD.itemsize
-    joined = b"".join(b if b is not None and len(b) == size else _EMPTY for b in blobs)
+    joined = b"".join([b if b is not None and len(b) == size else _EMPTY for b in blobs])
     records: NDArray[np.void] = np.frombuffer(joined, RECORD)
     if (records["version"] == VERSION).all():
         return records

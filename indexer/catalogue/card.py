@@ -7,6 +7,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+")
 _PLURAL_CHARACTERS_MIN = 4
 
 
+@lru_cache(maxsize=16)
 def card_dtype(dims: int) -> np.dtype[Any]:
     """The record for vectors of `dims`; `vector * scale` is the float vector (symmetric int8)."""
     return np.dtype(
@@ -103,18 +105,24 @@ def pack(
 
 def unpack_many(blobs: Sequence[bytes | None], dims: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Records [n] and which of them are present; absent or foreign ones read as an empty record."""
-    dtype = card_dtype(dims)
-    empty = np.zeros((), dtype)
-    empty["price"] = empty["popularity"] = np.nan
-    empty["available"] = 1
-    filler = empty.tobytes()
+    dtype, filler = card_dtype(dims), _empty(dims)
     fits = [b is not None and len(b) == dtype.itemsize for b in blobs]
     known = [b if ok and b else filler for b, ok in zip(blobs, fits, strict=True)]
     records, present = np.frombuffer(b"".join(known), dtype), np.array(fits, dtype=bool)
     return records, present & (records["version"] == VERSION)
 
 
+@lru_cache(maxsize=16)
+def _empty(dims: int) -> bytes:
+    """The record of an item without a card."""
+    empty = np.zeros((), card_dtype(dims))
+    empty["price"] = empty["popularity"] = np.nan
+    empty["available"] = 1
+    return empty.tobytes()
+
+
 def vectors(records: NDArray[Any]) -> NDArray[np.float32]:
     """The float vectors [n, dims] of `records`."""
-    scaled: NDArray[np.float32] = records["vector"].astype(np.float32) * records["scale"][:, None]
+    scaled: NDArray[np.float32] = records["vector"].astype(np.float32)
+    scaled *= records["scale"][:, None]
     return scaled

@@ -61,7 +61,8 @@ class Scorer:
         self._trees = None if trees is None else Trees(trees, f"the trees of {artifact.folder}")
         self.artifact = artifact
         self.item_table = artifact.item_table
-        self._prior = PriorWeights.read(artifact.manifest.prior_weights)
+        self.prior_weights = PriorWeights.read(artifact.manifest.prior_weights)
+        self.tokens = tuple(artifact.manifest.tokens)
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
         weights = artifact.network
         self._line = None if weights is None else line.of_file(weights, self._heads)
@@ -71,7 +72,7 @@ class Scorer:
 
     def score(self, model_input: ModelInput) -> Scored:
         """Scores of the n candidates of `model_input`."""
-        base = prior(model_input["signals"], self._prior)
+        base = prior(model_input["signals"], self.prior_weights)
         if self._line is not None:
             residual = self.residual(model_input)
             return Scored(base + residual, base, residual, lambda: self._attention(model_input))

@@ -130,10 +130,7 @@ def _generation(index: Any) -> Generation | None:
 def _candidates(given: Sequence[Any]) -> Candidates:
     if len(given) > CANDIDATES_MAX:
         raise InvalidRequest(f"{len(given)} candidates: send {CANDIDATES_MAX} at the most")
-    for row, one in enumerate(given):
-        if not isinstance(one, dict) or not isinstance(one.get("id"), str):
-            raise InvalidRequest(f"candidates[{row}] must be an object with an id")
-    ids = [one["id"] for one in given]
+    ids = _ids(given)
     if len(set(ids)) < len(ids):
         raise InvalidRequest("candidates name an id twice")
     bm25, knn = _numbers(given, "bm25"), _numbers(given, "knn")
@@ -146,6 +143,15 @@ def _candidates(given: Sequence[Any]) -> Candidates:
     )
 
 
+def _ids(given: Sequence[Any]) -> list[str]:
+    ids: list[Any] = [one.get("id") for one in given] if {*map(type, given)} <= {dict} else [None]
+    if {*map(type, ids)} <= {str}:
+        return ids
+    fits = (isinstance(one, dict) and isinstance(one.get("id"), str) for one in given)
+    row = next(row for row, it_does in enumerate(fits) if not it_does)
+    raise InvalidRequest(f"candidates[{row}] must be an object with an id")
+
+
 def _numbers(
     given: Sequence[Mapping[str, Any]], name: str, least: float = -NUMBER_MAX
 ) -> NDArray[np.float32]:
@@ -153,9 +159,11 @@ def _numbers(
     if values.count(None) == len(values):
         return np.full(len(values), np.nan, dtype=np.float32)
     try:
-        numbers = np.fromiter((np.nan if v is None else float(v) for v in values), np.float64)
+        numbers = np.array(values, dtype=np.float64)  # None is NaN in it
     except (TypeError, ValueError, OverflowError):
-        raise InvalidRequest(f"{name} of a candidate is not a number") from None
+        numbers = np.empty((0, 0))
+    if numbers.ndim != 1:
+        raise InvalidRequest(f"{name} of a candidate is not a number")
     if ((numbers < least) | (numbers > NUMBER_MAX)).any():
         raise InvalidRequest(f"{name} of a candidate is not from {least:g} to {NUMBER_MAX:g}")
     return numbers.astype(np.float32)

@@ -5,6 +5,7 @@ The arithmetic is `indexer.behaviour.adaptive`, which the workers learn with; he
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,34 @@ DOMAIN_CHARACTERS_MAX = 32
 SHOWN_MAX = 50
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Adapted:
-    """Of the candidates that the model saw: features [m, WIDTH] and what is added to scores [m].
+    """What `weights` [WIDTH] add to the scores [m] of candidates whose `signals` [m, WIDTH] the
+    model saw: `added`, which is bounded. `drawn` says that the weights were, to try what the layer
+    is unsure of.
 
-    `parts` [m, WIDTH] are what each signal adds; they sum up to `added`. `drawn` says that the
-    weights were, to try what the layer is unsure of.
+    Ranking needs the sums alone; what else there is to know is worked out where it is asked for.
     """
 
     segment: str
-    features: Array
+    signals: Array
+    weights: NDArray[np.float64]
     added: Array
-    parts: Array
     drawn: bool = False
+
+    @cached_property
+    def features(self) -> Array:
+        """The signals standardised within the list [m, WIDTH]."""
+        return adaptive.features(self.signals)
+
+    @cached_property
+    def parts(self) -> Array:
+        """What each signal adds [m, WIDTH]; they sum up to `added`."""
+        parts = (self.features * self.weights).astype(np.float32)
+        total = parts.sum(axis=1)
+        share = np.where(np.abs(total) > 1e-9, self.added / np.where(total == 0.0, 1.0, total), 1.0)
+        parts *= share[:, None].astype(np.float32)
+        return parts
 
 
 def key(model: str | None) -> str:
@@ -61,20 +77,12 @@ def segment_of(history: int, context: Mapping[str, Any]) -> str:
 
 def adapt(layer: Layer, signals: Array, segment: str) -> Adapted:
     """What the layer adds, for signals [m, WIDTH] as the model saw them."""
-    features = adaptive.features(signals)
-    wanted = layer.gain * layer.part(features, segment)
-    return by_weights(features, layer.gain * layer.weights(segment), wanted, segment)
-
-
-def by_weights(
-    features: Array, weights: NDArray[np.float64], wanted: NDArray[np.float64], segment: str
-) -> Adapted:
-    """What weights [WIDTH] add to features [m, WIDTH], signal by signal, `wanted` [m] in all."""
-    parts = (features * weights).astype(np.float32)
-    total = parts.sum(axis=1)
-    bounded = np.where(np.abs(total) > 1e-9, wanted / np.where(total == 0.0, 1.0, total), 1.0)
-    parts *= bounded[:, None].astype(np.float32)
-    return Adapted(segment, features, parts.sum(axis=1), parts)
+    weights = layer.weights(segment)
+    if not layer.gain:
+        return Adapted(segment, signals, 0.0 * weights, np.zeros(len(signals), dtype=np.float32))
+    centred, scale = adaptive.standardised(signals)
+    added = layer.gain * adaptive.bounded(centred @ (scale * weights))
+    return Adapted(segment, signals, layer.gain * weights, added.astype(np.float32))
 
 
 def left_behind(

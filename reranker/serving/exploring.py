@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour import adaptive
-from reranker.serving import adaptation, scoring
-from reranker.serving.adaptation import SHOWN_MAX
+from reranker.serving import scoring
+from reranker.serving.adaptation import SHOWN_MAX, Adapted
 from reranker.serving.call import Call
 from reranker.serving.exploration import DIGITS, Exploration
 from reranker.serving.knowledge import Asked
@@ -74,9 +74,9 @@ def tried(share: float, call: Call, asked: Asked, fused: Fused, chance: str | No
     pool = [_placed(asked, fused, row) for row in parts.astype(np.float32)]
     greedy = fused.scores
     if is_drawn:
-        own = adaptation.by_weights(adapted.features, drawn[0], parts[0], adapted.segment)
-        pool[0] = _placed(asked, fused, own.added)
-        fused = replace(fused, scores=pool[0], adapted=replace(own, drawn=True))
+        added = parts[0].astype(np.float32)
+        own = Adapted(adapted.segment, adapted.signals, drawn[0], added, drawn=True)
+        fused = replace(fused, scores=pool[0], adapted=own)
     return Tried(fused, greedy, pool, is_drawn, share, chance)
 
 

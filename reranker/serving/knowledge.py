@@ -6,6 +6,7 @@ searches: `ask` before, `Known` after.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ from reranker.signals.item_table import ItemTable
 from reranker.signals.past import Past
 from reranker.signals.situation import Situation
 
+# Read with every request, and the same for many: decoding them anew would take longer.
+_layer = lru_cache(maxsize=32)(adaptive.decode)
+_mark = lru_cache(maxsize=32)(watermark.decode)
 # Nothing is ever kept under it.
 NO_KEY = "none"
 
@@ -107,10 +111,10 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
     """
     mark_blob, stats_blob, layer_blob, shopper_blob, due = (*reading.finish(), *[None] * 5)[:5]
     shopper_blob = pending.over(shopper_blob, due)
-    mark = watermark.decode(mark_blob)
+    mark = _mark(mark_blob)
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
-    layer = adaptive.decode(layer_blob, len(definition.SIGNALS))
+    layer = _layer(layer_blob, len(definition.SIGNALS))
     past = histories.kept_past(memory, pasts, reading, shopper_blob, dims, now)
     return Known(past, stats, layer)
 

@@ -218,11 +218,15 @@ class _LookUp:
         self._kind = kind
         self._ids = ids
         self._kept = kept
-        get = kept.get
-        self.values: Blobs = [get(name, _MISSING) for name in ids]
+        try:
+            self.values: Blobs = [*map(kept.__getitem__, ids)]
+            self._complete = True
+        except KeyError:
+            self.values = [kept.get(name, _MISSING) for name in ids]
+            self._complete = False
 
     def missing(self) -> list[str]:
-        if _MISSING not in self.values:
+        if self._complete:
             return []
         return [
             f"{self._kind}:{name}"
@@ -231,6 +235,8 @@ class _LookUp:
         ]
 
     def fill(self, read: Iterator[bytes | None]) -> None:
+        if self._complete:
+            return
         for row, (name, value) in enumerate(zip(self._ids, self.values, strict=True)):
             if value is _MISSING:
                 self.values[row] = self._kept[name] = next(read)

@@ -20,6 +20,10 @@ SEARCH_SECONDS = Histogram(
 PART_SECONDS = Histogram(
     "hitweave_part_seconds", "Time of one part of it.", ["part"], buckets=LATENCY_BUCKETS
 )
+# Looked up once: each request counts in all of them.
+ENCODE_SECONDS = PART_SECONDS.labels("encode")
+SEARCH_PART_SECONDS = PART_SECONDS.labels("search")
+FUSION_SECONDS = PART_SECONDS.labels("fusion")
 CARDS_MISSING = Counter("hitweave_cards_missing_total", "Candidates without an item card.")
 RECORDS_DROPPED = Counter(
     "hitweave_records_dropped_total", "Searches that were not recorded, by reason.", ["reason"]

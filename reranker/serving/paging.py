@@ -31,13 +31,16 @@ def page(
     """The answer for one page of a pinned order; `ranking` where it was made just now.
 
     What is `left_out` was hidden since: like what was deleted, it is gone at once from every page.
-    `keep` pins the order where another page can follow, while Elasticsearch reads the documents.
+    `keep` says that the order was made just now: it is pinned where another page can follow, while
+    Elasticsearch reads the documents. An order of old is looked up even where ids alone are asked.
     """
     started_ms = call.deadline.took_ms()
     request = call.request
     ids = list(pin.ids[request.start : request.start + request.size])
     scores = list(pin.scores[request.start : request.start + request.size])
+    just_found = keep
     if len(ids) < request.size and not pin.complete:
+        just_found = False
         further = _beyond(process, call, key, pin, request.size - len(ids))
         ids += further
         scores += [pin.scores[-1] if pin.scores else 0.0] * len(further)
@@ -45,7 +48,8 @@ def page(
         kept = [at for at, name in enumerate(ids) if name not in left_out]
         ids, scores = [ids[at] for at in kept], [scores[at] for at in kept]
     pinned = partial(process.pins.keep, key, pin) if keep and not pin.fits_on(request) else None
-    hits, scores = _hits(process, call, ids, scores, pinned or (lambda: None))
+    bare = just_found and not bodies.needs_documents(request)
+    hits, scores = _hits(process, call, ids, scores, pinned or (lambda: None), bare=bare)
     page_ms = call.deadline.took_ms() - started_ms
     told = _told(process, call, ranking, [hit["_id"] for hit in hits])
     retrieved = ranking.retrieved if ranking else None
@@ -125,14 +129,16 @@ def _hits(
     ids: Sequence[str],
     scores: Sequence[float],
     meanwhile: Callable[[], None],
+    *,
+    bare: bool,
 ) -> tuple[list[Mapping[str, Any]], list[float]]:
-    """The page's hits; documents deleted since are left out."""
-    if not ids or not bodies.needs_documents(call.request):
+    """The page's hits; documents deleted since are left out. `bare` ones are not looked up."""
+    if not ids or bare:
         meanwhile()
     if not ids:
         _shown_as_asked(process, call)
         return [], []
-    if not bodies.needs_documents(call.request):
+    if bare:
         concrete = call.generation.concrete
         return [response.bare_hit(concrete, name) for name in ids], list(scores)
     body = bodies.page(call.request, ids, call.generation.config.search_fields)

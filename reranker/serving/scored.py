@@ -61,7 +61,7 @@ def fused_in_time(process: Process, asked: Asked, deadline: Deadline) -> Fused:
         return Fused(baseline.rrf(asked.candidates), degraded="deadline", log_odds=False)
     started = time.perf_counter()
     fused = scoring.fused(process.memory, process.refill, process.models, asked)
-    metrics.PART_SECONDS.labels("fusion").observe(time.perf_counter() - started)
+    metrics.FUSION_SECONDS.observe(time.perf_counter() - started)
     return fused
 
 

@@ -140,14 +140,13 @@ def _by_model(index: str, loaded: Loaded | None, inputs: ModelInput, *, promoted
         log("scoring").error("model_failed", index=index, error=type(error).__name__)
         scores = baseline.prior(inputs["signals"])
         return Fused(scores, degraded="model_failed", inputs=inputs)
-    manifest = loaded.scorer.artifact.manifest
     return Fused(
         scores=scored.scores,
         model=loaded.version,
         inputs=inputs,
         scored=scored,
-        prior_weights=PriorWeights.read(manifest.prior_weights),
-        tokens=tuple(manifest.tokens),
+        prior_weights=loaded.scorer.prior_weights,
+        tokens=loaded.scorer.tokens,
         scorer=loaded.scorer,
     )
 

@@ -215,4 +215,5 @@ _HIGH = np.array([s.high for s in SIGNALS], dtype=np.float32)
 def fill(signals: NDArray[np.float32]) -> NDArray[np.float32]:
     """Signals [n, signals] with defaults for what is missing, clipped to the declared ranges."""
     filled = np.where(np.isfinite(signals), signals, _DEFAULTS)
-    return np.clip(filled, _LOW, _HIGH)
+    np.maximum(filled, _LOW, out=filled)
+    return np.minimum(filled, _HIGH, out=filled)

@@ -40,9 +40,11 @@ class ItemTable:
     ) -> NDArray[np.float32]:
         """Behavioural vectors [n, width]; `text_vectors` [n, dims] serve for unknown items."""
         row, known = self.rows(items)
+        if known.all():
+            return self.vectors[row]
         found = np.zeros((len(items), self.width), dtype=np.float32)
         found[known] = self.vectors[row[known]]
-        if text_vectors is not None and not known.all():
+        if text_vectors is not None:
             fits = text_vectors.shape[1] == self.projection.shape[0]
             if fits:
                 found[~known] = text_vectors[~known] @ self.projection

@@ -71,13 +71,14 @@ def places(lists: Sequence[NDArray[np.floating]]) -> Array:
     n = values.shape[1]
     filled = np.where(np.isfinite(values), values, LOWEST)
     order = np.argsort(filled, axis=1)
-    rising = np.take_along_axis(filled, order, axis=1)
+    order += np.arange(0, values.size, n)[:, None]  # by place in the whole table
+    rising = filled.ravel()[order]
     apart = np.diff(rising, axis=1) > EQUAL_ABSOLUTE + EQUAL_RELATIVE * np.abs(rising[:, 1:])
     first = np.zeros(values.shape, dtype=np.intp)  # where the values equal to each one begin
     np.maximum.accumulate(apart * np.arange(1, n), axis=1, out=first[:, 1:])
-    shares = np.empty_like(values)
-    np.put_along_axis(shares, order, first / np.float32(n - 1), axis=1)
-    return shares
+    shares = np.empty(values.size, dtype=np.float32)
+    shares[order] = first / np.float32(n - 1)
+    return shares.reshape(values.shape)
 
 
 def unit(rows: Array) -> Array:

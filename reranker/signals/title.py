@@ -15,34 +15,36 @@ from reranker.signals.listwise import Array, log1p
 from reranker.signals.situation import Situation
 
 QUERY_WORDS_MAX = 8
+_PLACES = np.exp2(np.arange(card.TITLE_WORDS_MAX, dtype=np.float32))
 Bits = NDArray[np.int64]  # a bit for each word of a title, at most TITLE_WORDS_MAX
 
 
 def compute(situation: Situation) -> dict[str, Array]:
     """Columns [n] of the family `title`; NaN where there is no card or no query text."""
     query = card.words(situation.query)[:QUERY_WORDS_MAX]
-    *equal, blank = _bits(situation.cards["title_words"], [*query, 0])
-    count = card.TITLE_WORDS_MAX - np.bitwise_count(blank).astype(np.int64)
+    found = _bits(situation.cards["title_words"], [*query, 0])
+    equal, count = found[:-1], card.TITLE_WORDS_MAX - np.bitwise_count(found[-1]).astype(np.int64)
     if not query:
         return _unknown(count)
     hit = np.bitwise_or.reduce(equal)
     hits = np.bitwise_count(hit).astype(np.int64)
-    covered = np.sum([words != 0 for words in equal], axis=0)
     matched = np.where(hit != 0, 0.0, np.nan)
-    found = {
+    from_the_start = equal >> np.arange(len(equal))[:, None]
+    columns = {
         "title_words": np.log1p(count),
         "query_words": np.full(len(count), np.log1p(len(query))),
-        "query_covered": covered / len(query),
+        "query_covered": (equal != 0).sum(axis=0) / len(query),
         "title_covered": hits / np.maximum(count, 1),
-        "phrase": _phrase(equal),
+        # All words of the query in a row somewhere.
+        "phrase": np.bitwise_and.reduce(from_the_start) != 0,
         "ends_with": _run(_from_the_end(equal, count)),
-        "starts_with": _run([words >> place for place, words in enumerate(equal)]),
+        "starts_with": _run(from_the_start),
         "words_after": np.log1p(count - _length(hit)) + matched,
         "words_before": np.log1p(_length(hit & -hit) - 1.0) + matched,
     }
-    table = np.stack(list(found.values())).astype(np.float32)
+    table = np.stack(list(columns.values())).astype(np.float32)
     table[:, ~(situation.cards_present & (count > 0))] = np.nan
-    return dict(zip(found, table, strict=True))
+    return dict(zip(columns, table, strict=True))
 
 
 def _unknown(count: Bits) -> dict[str, Array]:
@@ -56,29 +58,20 @@ def _bits(titles: NDArray[np.uint32], words: Sequence[int]) -> Bits:
     """Where in each title each of the words stands [words, n]."""
     aligned = np.ascontiguousarray(titles)
     equal = aligned == np.array(words, dtype=np.uint32)[:, None, None]  # [words, n, places]
-    packed = np.zeros((*equal.shape[:2], 8), dtype=np.uint8)
-    read = np.packbits(equal, axis=2, bitorder="little")
-    packed[..., : read.shape[2]] = read
-    return packed.view("<i8")[..., 0]
-
-
-def _phrase(equal: Sequence[Bits]) -> NDArray[np.bool_]:
-    """Whether all query words stand in a row somewhere [n]."""
-    starts = [words >> place for place, words in enumerate(equal)]
-    found: NDArray[np.bool_] = np.bitwise_and.reduce(starts) != 0
+    # A float32 holds a sum of so many bits exactly.
+    found: Bits = (equal.astype(np.float32) @ _PLACES).astype(np.int64)
     return found
 
 
-def _from_the_end(equal: Sequence[Bits], count: Bits) -> list[Bits]:
-    """Of each query word, the last one first, whether it is at its place: the lowest bit [n]."""
-    places = [count - 1 - behind for behind in range(len(equal))]
-    return [
-        np.where(place >= 0, words >> np.maximum(place, 0), 0)
-        for place, words in zip(places, reversed(equal), strict=True)
-    ]
+def _from_the_end(equal: Bits, count: Bits) -> Bits:
+    """Of each query word, the last one first, whether it is at its place: the lowest bit
+    [words, n].
+    """
+    place = count - 1 - np.arange(len(equal))[:, None]
+    return np.where(place >= 0, equal[::-1] >> np.maximum(place, 0), 0)
 
 
-def _run(at_place: Sequence[Bits]) -> NDArray[np.float64]:
+def _run(at_place: Bits) -> NDArray[np.float64]:
     """Share of the query's words that are at their place from the first on, without a gap [n]."""
     agreed = np.bitwise_and.accumulate(at_place, axis=0) & 1
     share: NDArray[np.float64] = agreed.sum(axis=0) / len(at_place)

@@ -77,9 +77,8 @@ def _likeness(situation: Situation) -> dict[str, Array | PlaceOf]:
         unknown = np.full(n, np.nan, dtype=np.float32)
         return {**dict.fromkeys(names, unknown), **_affinity(situation)}
     cosine = situation.vectors @ situation.history_vectors.T
-    other = _others(situation, cosine)
-    best = other.max(axis=1)
-    top = np.partition(other, -min(LIKENESS_TOP, h), axis=1)[:, -LIKENESS_TOP:]
+    rising = np.sort(_others(situation, cosine), axis=1)
+    best, top = rising[:, -1], rising[:, -LIKENESS_TOP:]
     return {
         "likeness": cosine @ situation.past.recency_share,
         "likeness_max": best,

@@ -44,6 +44,21 @@ def test_a_search_is_ranked_or_the_nodes_own_answer(
     assert answer.told() == wanted.told()
 
 
+@pytest.mark.parametrize("mode", ["fused", "rrf", "knn"])
+def test_a_clients_vector_may_come_as_text(gateway: Exchange, shop: Shop, mode: str) -> None:
+    found = []
+    for vector in (shop.vector, corpus.as_base64(shop.vector), corpus.as_hex(shop.vector)):
+        own = {"field": "embedding", "query_vector": vector, "k": 20, "num_candidates": 400}
+        body = with_mode({"query": {"match": {"title": "blue lamp"}}, "knn": own}, mode)
+        answer = gateway.search(shop.index, body).json()
+        assert answer["hitweave"]["degraded"] is None
+        found.append([(hit["_id"], hit["_score"]) for hit in answer["hits"]["hits"]])
+    assert found[0] == found[1]
+    assert len({*found[0]}) == len(found[2]) == 10
+    near = {name for name, _ in found[0]} & {name for name, _ in found[2]}
+    assert len(near) > 5  # bytes round what floats tell apart
+
+
 @pytest.mark.parametrize("name", REQUESTS)
 def test_any_other_request_is_the_nodes_own_answer(
     node: Exchange, gateway: Exchange, shop: Shop, name: str

@@ -63,9 +63,9 @@ class Walk:
         if start % (10 * PAGE) == 0:
             self.click()
 
-    def kept(self) -> list[str]:
+    def kept(self, *, documents: bool = True) -> list[str]:
         """The whole order that pages are pieces of, behind its first."""
-        return [hit["_id"] for hit in self.ask(1, 999, documents=True)["hits"]]
+        return [hit["_id"] for hit in self.ask(1, 999, documents=documents)["hits"]]
 
     def ask(self, start: int, size: int, *, documents: bool) -> Any:
         """Hits and total of so many from `start` on; without documents the ids alone."""
@@ -172,6 +172,15 @@ def test_no_page_skips_anything(walks: list[Walk], pool: ThreadPoolExecutor) -> 
         assert seen == there[: len(seen)], (walk.text, walk.query_id)
         assert len(DELETED.union(walk.seen)) >= DEPTH, (walk.text, walk.query_id)
         assert lamps - DELETED <= set(there), (walk.text, walk.query_id)
+
+
+def test_pages_of_ids_alone_show_nothing_deleted_either(
+    walks: list[Walk], pool: ThreadPoolExecutor
+) -> None:
+    bare = pool.map(lambda walk: walk.kept(documents=False), walks)
+    for walk, ids, kept in zip(walks, bare, pool.map(Walk.kept, walks), strict=True):
+        assert DELETED.isdisjoint(ids), (walk.text, walk.query_id)
+        assert ids == kept, (walk.text, walk.query_id)
 
 
 def test_every_page_tells_the_same_total(walks: list[Walk]) -> None:

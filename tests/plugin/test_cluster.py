@@ -175,6 +175,40 @@ def test_dfs_reaches_nested_retrievers_and_leaves_the_body_as_it_was(
     _equal(es, apart, goods, asked, search_type="dfs_query_then_fetch")
 
 
+def test_dfs_reaches_what_stands_around_the_retriever(
+    es: Elasticsearch, apart: Apart, goods: str, vectors: dict[str, list[float]]
+) -> None:
+    differ = 0
+    for text in TEXTS:
+        inner = exact(text, keyword(text), vectors[text], {})
+        words = {"query": {"rescore_query": keyword("lamp"), "query_weight": 0.1}}
+        rescored = {"retriever": inner, "rescore": {"window_size": WINDOW, **words}}
+        asked = {"retriever": {"rescorer": rescored}}
+        by_shard = search(apart.es, index=apart.index, **asked, size=len(LAMPS))
+        found = _equal(es, apart, goods, asked, search_type="dfs_query_then_fetch")
+        differ += scores(by_shard) != pytest.approx(scores(found), abs=1e-3)
+        beside = [{"rescorer": rescored}, {"standard": {"query": keyword("lamp")}}]
+        around = {"retrievers": beside, "rank_window_size": WINDOW, "query": text}
+        asked = {"retriever": {"attention_fusion": around}}
+        _equal(es, apart, goods, asked, search_type="dfs_query_then_fetch")
+    assert differ > len(TEXTS) / 2
+
+
+def test_dfs_ends_with_the_search_that_asked_for_it(
+    apart: Apart, vectors: dict[str, list[float]]
+) -> None:
+    text = TEXTS[0]
+    alone = {"retriever": exact(text, keyword(text), vectors[text], {}), "size": len(LAMPS)}
+    wanted = scores(search(apart.es, index=apart.index, **alone))
+    over_all = {"index": apart.index, "search_type": "dfs_query_then_fetch"}
+    lines = [part for _ in range(8) for part in (over_all, alone, {"index": apart.index}, alone)]
+    answers = apart.es.msearch(searches=lines, max_concurrent_searches=1)["responses"]
+    found = [[hit["_score"] for hit in answer["hits"]["hits"]] for answer in answers]
+    for counted, by_shard in zip(found[::2], found[1::2], strict=True):
+        assert by_shard == pytest.approx(wanted, abs=1e-5)
+        assert counted != pytest.approx(wanted, abs=1e-3)
+
+
 def _equal(es: Elasticsearch, apart: Apart, goods: str, asked: dict[str, Any], **more: str) -> Said:
     """One shard and three give the same scores, and so the same order but for ties."""
     asked = {**asked, **more, "size": len(LAMPS), "source": False}

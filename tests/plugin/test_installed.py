@@ -23,7 +23,7 @@ from tests.plugin.official import PASSWORD, USER, Official
 def place(tmp_path: Path) -> Iterator[ground.Ground]:
     """A node's folder that the node's user can reach."""
     home = Home(tmp_path / "home")
-    home.folder.mkdir()
+    home.make()
     found = ground.prepare(home)
     found.own(found.node)
     yield found
@@ -80,6 +80,8 @@ def _check(url: str) -> None:
         ranked = search(es, index="shop", retriever=retriever)
         assert ranked.warnings == []
         assert ranked.ids == plain.ids[::-1]
+        over_all = search(es, index="shop", retriever=retriever, search_type="dfs_query_then_fetch")
+        assert (over_all.warnings, over_all.ids) == ([], ranked.ids)
         set_node(es, url="", models=["shop.model"])
 
         def by_model() -> bool:

@@ -20,6 +20,7 @@ from tests.compose.waiting import until
 from tests.conftest import Stack
 from tests.flows import behaviour, commands
 from tests.flows.test_models import serving, wait
+from tests.gateway import corpus
 from tests.gateway.exchange import Exchange
 from tests.gateway.shop import products
 from tests.plugin.asking import Said, fusion, keyword, knn, reciprocal_rank_order, search, set_node
@@ -114,6 +115,18 @@ def test_without_a_vector_child_the_node_ranks_by_words_alone(
     said = search(es, index=alone.index, retriever=retriever, size=50)
     assert said.warnings == []
     assert len(set(said.ids)) == 50
+
+
+def test_a_vector_that_comes_as_text_counts_as_its_numbers(es: Elasticsearch, alone: Goods) -> None:
+    for text, vector in alone.vectors.items():
+        found = []
+        for form in (vector, corpus.as_base64(vector)):
+            retriever = fusion(text, vector)
+            retriever["attention_fusion"]["retrievers"][1]["knn"]["query_vector"] = form
+            said = search(es, index=alone.index, retriever=retriever, size=50)
+            assert said.warnings == []
+            found.append([(hit["_id"], hit["_score"]) for hit in said.answer["hits"]["hits"]])
+        assert found[0] == found[1], text
 
 
 def test_an_index_without_a_model_is_ordered_by_reciprocal_ranks(

@@ -1,14 +1,17 @@
 """Real requests as data: one YAML file a subject, one request a line.
 
-`$INDEX` stands for the shop's index, `$VECTOR` for a query vector of it.
+`$INDEX` stands for the shop's index, `$VECTOR` for a query vector of it, `$BASE64` and `$HEX` for
+the same vector as text: of float32, most significant byte first, and of bytes.
 """
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 HERE = Path(__file__).parent
@@ -41,7 +44,20 @@ def requests() -> dict[str, dict[str, Any]]:
 def filled(body: Any, index: str, vector: list[float]) -> Any:
     """A body of the corpus with its placeholders filled in."""
     text = json.dumps(body).replace('"$VECTOR"', json.dumps(vector))
+    if vector:
+        text = text.replace("$BASE64", as_base64(vector)).replace("$HEX", as_hex(vector))
     return json.loads(text.replace("$INDEX", index))
+
+
+def as_base64(vector: Sequence[float]) -> str:
+    """The vector exactly, as Elasticsearch takes it in place of a list."""
+    return base64.b64encode(np.array(vector, dtype=">f4").tobytes()).decode()
+
+
+def as_hex(vector: Sequence[float]) -> str:
+    """The vector's direction in whole numbers of one byte, as Elasticsearch takes them."""
+    numbers = np.array(vector) / np.abs(vector).max() * 127
+    return np.rint(numbers).astype(np.int8).tobytes().hex()
 
 
 def request(entry: Mapping[str, Any], index: str) -> Asked:

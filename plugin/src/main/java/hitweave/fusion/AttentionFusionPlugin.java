@@ -16,6 +16,7 @@ import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
 import org.elasticsearch.common.util.concurrent.EsExecutors;
+import org.elasticsearch.common.util.concurrent.ThreadContext;
 import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.SearchPlugin;
@@ -35,9 +36,11 @@ public final class AttentionFusionPlugin extends Plugin implements ActionPlugin,
 
     private final SetOnce<Models> models = new SetOnce<>();
     private final SetOnce<Scorers> scorers = new SetOnce<>();
+    private final SetOnce<ThreadContext> context = new SetOnce<>();
 
     @Override
     public Collection<?> createComponents(PluginServices services) {
+        context.set(services.threadPool().getThreadContext());
         var cluster = services.clusterService();
         Settings settings = cluster.getSettings();
         var environment = services.environment();
@@ -80,7 +83,7 @@ public final class AttentionFusionPlugin extends Plugin implements ActionPlugin,
 
     @Override
     public Collection<MappedActionFilter> getMappedActionFilters() {
-        return List.of(new SearchTypes());
+        return List.of(new SearchTypes(context::get));
     }
 
     @Override

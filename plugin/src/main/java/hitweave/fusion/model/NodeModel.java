@@ -73,6 +73,11 @@ public final class NodeModel {
         return items.count();
     }
 
+    /** Dimensions of the vectors that it was made for. */
+    public int dims() {
+        return dims;
+    }
+
     /** Whether hits of that concrete index are the model's. */
     public boolean knows(String index) {
         return index != null && (index.equals(concrete) || generation.matcher(index).matches());

@@ -39,7 +39,6 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
     private final Wish asked;
     private final Supplier<Scorers> scorers;
     private Wish wish;
-    private boolean overAllShards;
 
     private AttentionFusionRetriever(List<RetrieverSource> children, int window, Wish asked, Supplier<Scorers> scorers) {
         super(children, window);
@@ -86,11 +85,6 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         return super.validate(source, errors, isScroll, allowPartialSearchResults);
     }
 
-    /** Let the children score words by the statistics of all shards together. */
-    void countOverAllShards() {
-        overAllShards = true;
-    }
-
     @Override
     protected RetrieverBuilder doRewrite(QueryRewriteContext context) {
         String column = scorers.get().idField();
@@ -101,7 +95,7 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         SetOnce<Collected> collected = new SetOnce<>();
         List<Leg.Kind> kinds = innerRetrievers.stream().map(one -> kind(one.retriever())).toList();
         List<QueryBuilder> filters = preFilterQueryBuilders;
-        var collector = new CollectingRetriever(innerRetrievers, filters, rankWindowSize, kinds, idField, overAllShards, collected);
+        var collector = new CollectingRetriever(innerRetrievers, filters, rankWindowSize, kinds, idField, collected);
         return new ScoringStage(collector, collected, wish.orAsking(words()), scorers.get(), rankWindowSize, byId);
     }
 
@@ -131,7 +125,6 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
     protected AttentionFusionRetriever clone(List<RetrieverSource> children, List<QueryBuilder> filters) {
         var copy = new AttentionFusionRetriever(children, rankWindowSize, asked, scorers);
         copy.wish = wish;
-        copy.overAllShards = overAllShards;
         copy.preFilterQueryBuilders = filters;
         copy.retrieverName = retrieverName;
         copy.minScore = minScore;

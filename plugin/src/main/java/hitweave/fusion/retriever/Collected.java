@@ -2,6 +2,7 @@ package hitweave.fusion.retriever;
 
 import hitweave.fusion.ranking.Candidate;
 import hitweave.fusion.ranking.Candidates;
+import hitweave.fusion.ranking.EncodedVector;
 import hitweave.fusion.ranking.Found;
 import hitweave.fusion.ranking.Leg;
 
@@ -9,6 +10,7 @@ import org.apache.lucene.search.ScoreDoc;
 import org.elasticsearch.search.builder.SearchSourceBuilder;
 import org.elasticsearch.search.retriever.KnnRetrieverBuilder;
 import org.elasticsearch.search.retriever.RetrieverBuilder;
+import org.elasticsearch.search.vectors.VectorData;
 
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -37,16 +39,17 @@ record Collected(List<RetrieverBuilder> children, List<Candidate> candidates, Se
         return candidates.stream().anyMatch(one -> one.id() == null);
     }
 
-    /** What the first vector child looks for; null where there is none, or it came as encoded text. */
-    float[] queryVector() {
+    /** What the first vector child looks for, in a space of {@code dims}; null where there is none or it is of another. */
+    float[] queryVector(int dims) {
         for (RetrieverBuilder child : children) {
             if (child instanceof KnnRetrieverBuilder vectors) {
                 SearchSourceBuilder shown = new SearchSourceBuilder();
                 vectors.extractToSearchSourceBuilder(shown, true);
+                VectorData sent = shown.knnSearch().get(0).getQueryVector();
                 try {
-                    return shown.knnSearch().get(0).getQueryVector().asFloatVector();
-                } catch (IllegalStateException encoded) {
-                    return null; // only the field's type could tell what it means
+                    return sent.asFloatVector();
+                } catch (IllegalStateException text) {
+                    return EncodedVector.read(sent.toString(), dims);
                 }
             }
         }

@@ -21,7 +21,6 @@ final class CollectingRetriever extends CompoundRetrieverBuilder<CollectingRetri
 
     private final List<Leg.Kind> kinds;
     private final String idField;
-    private final boolean overAllShards;
     private final SetOnce<Collected> result;
 
     CollectingRetriever(
@@ -30,27 +29,22 @@ final class CollectingRetriever extends CompoundRetrieverBuilder<CollectingRetri
         int window,
         List<Leg.Kind> kinds,
         String idField,
-        boolean overAllShards,
         SetOnce<Collected> result
     ) {
         super(children, window);
         this.preFilterQueryBuilders = filters;
         this.kinds = kinds;
         this.idField = idField;
-        this.overAllShards = overAllShards;
         this.result = result;
     }
 
     @Override
     protected CollectingRetriever clone(List<RetrieverSource> children, List<QueryBuilder> filters) {
-        return new CollectingRetriever(children, filters, rankWindowSize, kinds, idField, overAllShards, result);
+        return new CollectingRetriever(children, filters, rankWindowSize, kinds, idField, result);
     }
 
     @Override
     protected SearchSourceBuilder finalizeSourceBuilder(SearchSourceBuilder source) {
-        if (overAllShards) {
-            SearchTypes.Mark.putOn(source);
-        }
         if (idField.isEmpty()) {
             return source.storedFields(StoredFieldsContext.fromList(List.of()));
         }

@@ -19,7 +19,7 @@ import org.elasticsearch.common.util.concurrent.AbstractRunnable;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
 import org.elasticsearch.threadpool.ThreadPool;
 
-import java.util.function.Supplier;
+import java.util.function.IntFunction;
 
 /**
  * Who ranks: the sidecar where one is configured, else the model inside the node; that one also in place of a sidecar
@@ -48,8 +48,8 @@ public final class Scorers {
         return sidecar.idField();
     }
 
-    /** Asks; the listener hears an outcome on a pool of the node, in the caller's thread context. */
-    public void ask(RerankRequest request, Supplier<float[]> vector, ActionListener<Outcome> listener) {
+    /** Asks; {@code vector} gives the query's by its dimensions; the listener hears an outcome on a pool of the node, in the caller's thread context. */
+    public void ask(RerankRequest request, IntFunction<float[]> vector, ActionListener<Outcome> listener) {
         if (sidecar.configured() == false) {
             inNode(request, vector, null, listener);
             return;
@@ -64,7 +64,7 @@ public final class Scorers {
     }
 
     /** Ranks in the node; {@code failed} is why the sidecar did not, null where there is none. */
-    private void inNode(RerankRequest request, Supplier<float[]> vector, String failed, ActionListener<Outcome> listener) {
+    private void inNode(RerankRequest request, IntFunction<float[]> vector, String failed, ActionListener<Outcome> listener) {
         NodeModel model = models.of(request.index());
         if (model == null) {
             listener.onResponse(Outcome.failed(failed == null ? "no_sidecar_and_no_model" : failed));
@@ -80,7 +80,7 @@ public final class Scorers {
             protected void doRun() {
                 String named = "model " + model.version() + " in the node";
                 String degraded = failed == null ? null : failed + ", ranked by " + named;
-                var items = model.ranked(request.candidates(), request.query(), vector.get(), request.window());
+                var items = model.ranked(request.candidates(), request.query(), vector.apply(model.dims()), request.window());
                 back.onResponse(new Outcome(new RerankAnswer(named, degraded, items), null));
             }
 
