@@ -3,9 +3,9 @@
 Where they err on different lists, a mean of both is better than either (Li et al. 2019, Combining
 Decision Trees and Neural Networks for Learning-to-Rank in Personal Search, doi
 10.1145/3292500.3330676). How much of it is the trees' is chosen as what is kept of a network is
-(`interpolation.best_share`). The mean is written as a sum, which is how an artifact serves: the
-network with its share of what it says and less of the prior, and trees whose leaves are their
-share.
+(`interpolation.best_share`), but never all: trees see signals alone, not what a query, an item and
+a shopper are. The mean is written as a sum, which is how an artifact serves: the network with its
+share of what it says and less of the prior, and trees whose leaves are their share.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from reranker.learning.dataset import NEVER_VARIED
 from reranker.learning.network import FusionNetwork
 
 OPSET = 15
+SHARES = (0.8, 0.6, 0.4, 0.2, 0.0)  # of the trees
 Array = NDArray[np.floating]
 
 

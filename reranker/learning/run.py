@@ -261,7 +261,10 @@ def _mixed(
     if against.trees is None or not schedule.trees:
         return None
     share = interpolation.best_share(
-        scores["fused"], scores["lambdamart"], lambda found: measure.reciprocal(found, held_out)
+        scores["fused"],
+        scores["lambdamart"],
+        lambda found: measure.reciprocal(found, held_out),
+        mixture.SHARES,
     )
     return Mixture(share, *against.trees) if share else None
 

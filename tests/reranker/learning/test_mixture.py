@@ -166,7 +166,17 @@ def test_errors_that_cancel_are_worth_a_mean() -> None:
     def values(scores: Array) -> Array:
         return measure.reciprocal(scores, lists)
 
-    share = interpolation.best_share(one, other, values)
+    share = interpolation.best_share(one, other, values, mixture.SHARES)
     assert 0.0 < share < 1.0
     reached = [values(mixture.mean(one, other, it)).mean() for it in (0.0, share, 1.0)]
     assert reached[1] > max(reached[0], reached[2])
+
+
+def test_a_part_of_the_network_always_stays() -> None:
+    lists = list_set(80, 4)
+    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=len(right))
+    share = interpolation.best_share(
+        noise, 40.0 * right, lambda scores: measure.reciprocal(scores, lists), mixture.SHARES
+    )
+    assert share == max(mixture.SHARES) < 1.0
