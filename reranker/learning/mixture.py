@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from reranker.fusion.graph import SIGNALS
-from reranker.learning import interpolation, linear
-from reranker.learning.dataset import NEVER_VARIED
+from reranker.learning import interpolation, linear, measure
+from reranker.learning.dataset import NEVER_VARIED, ListSet
 from reranker.learning.network import FusionNetwork
 
 OPSET = 15
@@ -32,6 +32,21 @@ class Mixture:
     share: float
     measured: bytes
     served: bytes
+
+
+def chosen(
+    network: Array, trees: Array, held_out: ListSet, models: tuple[bytes, bytes]
+) -> Mixture | None:
+    """The mixture of the scores of both [rows] of the held-out lists; None where it has no trees.
+
+    `models` are the trees as measured and as served.
+    """
+
+    def values(scores: Array) -> Array:
+        return measure.reciprocal(scores, held_out)
+
+    share = interpolation.best_share(network, trees, values, SHARES)
+    return Mixture(share, *models) if share else None
 
 
 def mean(network: Array, trees: Array, share: float) -> Array:

@@ -4,7 +4,7 @@ Measured before refit: the network that the gate judges has never seen anything 
 have its item vectors. What is served then learns the days after the cut as well.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,7 +194,10 @@ def learn(
     against = _baselines(lists, schedule, progress)
     scores |= against.scores
     log |= against.chosen
-    mixed = _mixed(scores, against, lists.held_out, schedule)
+    mixed = None
+    if against.trees is not None and schedule.trees:
+        both = scores["fused"], scores["lambdamart"]
+        mixed = mixture.chosen(*both, lists.held_out, against.trees)
     if mixed is not None:
         scores["network"] = scores["fused"]
         scores["fused"] = mixture.mean(scores["fused"], scores["lambdamart"], mixed.share)
@@ -249,24 +252,6 @@ def _baselines(lists: Lists, schedule: Schedule, progress: Progress) -> Baseline
         threads=schedule.threads,
         progress=progress("LambdaMART and linear, on the same signals", 2),
     )
-
-
-def _mixed(
-    scores: Mapping[str, NDArray[np.floating]],
-    against: Baselines,
-    held_out: ListSet,
-    schedule: Schedule,
-) -> Mixture | None:
-    """The trees that serve beside the network; None where they do not."""
-    if against.trees is None or not schedule.trees:
-        return None
-    share = interpolation.best_share(
-        scores["fused"],
-        scores["lambdamart"],
-        lambda found: measure.reciprocal(found, held_out),
-        mixture.SHARES,
-    )
-    return Mixture(share, *against.trees) if share else None
 
 
 def _found(

@@ -13,7 +13,7 @@ from reranker.fusion import artifact, attribution
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.graph import Trees
 from reranker.fusion.scorer import Scorer
-from reranker.learning import baselines, export, fit, interpolation, linear, measure, mixture
+from reranker.learning import baselines, export, fit, linear, measure, mixture
 from reranker.learning.dataset import ListSet
 from reranker.learning.mixture import Mixture
 from reranker.learning.schedule import Schedule
@@ -162,13 +162,13 @@ def test_errors_that_cancel_are_worth_a_mean() -> None:
     random = np.random.default_rng(0)
     right = 2.0 * lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
     one, other = (right + random.normal(size=len(right)) for _ in range(2))
-
-    def values(scores: Array) -> Array:
-        return measure.reciprocal(scores, lists)
-
-    share = interpolation.best_share(one, other, values, mixture.SHARES)
-    assert 0.0 < share < 1.0
-    reached = [values(mixture.mean(one, other, it)).mean() for it in (0.0, share, 1.0)]
+    found = mixture.chosen(one, other, lists, (b"measured", b"served"))
+    assert found is not None
+    assert (found.measured, found.served) == (b"measured", b"served")
+    reached = [
+        measure.reciprocal(mixture.mean(one, other, share), lists).mean()
+        for share in (0.0, found.share, 1.0)
+    ]
     assert reached[1] > max(reached[0], reached[2])
 
 
@@ -176,7 +176,14 @@ def test_a_part_of_the_network_always_stays() -> None:
     lists = list_set(80, 4)
     right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
     noise = np.random.default_rng(0).normal(size=len(right))
-    share = interpolation.best_share(
-        noise, 40.0 * right, lambda scores: measure.reciprocal(scores, lists), mixture.SHARES
-    )
-    assert share == max(mixture.SHARES) < 1.0
+    found = mixture.chosen(noise, 40.0 * right, lists, (b"", b""))
+    assert found is not None
+    assert found.share == max(mixture.SHARES) < 1.0
+
+
+def test_trees_that_are_not_ahead_do_not_serve() -> None:
+    lists = list_set(80, 4)
+    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
+    noise = 30.0 * np.random.default_rng(0).normal(size=len(right))
+    assert mixture.chosen(right, noise, lists, (b"", b"")) is None
+    assert mixture.chosen(right, right, lists, (b"", b"")) is None
