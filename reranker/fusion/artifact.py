@@ -8,6 +8,8 @@
                                                the next training compares itself with
                                lambdamart.txt, linear.json   optional: baselines fitted to the lists
                                                of the served network, read by measurements only
+                               trees.onnx, measured_trees.onnx   optional: boosted trees whose
+                                               scores are added to those of the networks above
                                weights.npz   optional: what the next training may begin from
                                network.npz   optional: the served network's weights before any
                                                rounding, for runtimes other than ONNX's, and to
@@ -37,7 +39,8 @@ MEASURED_MODEL, MEASURED_TABLE = "measured.onnx", "measured_table.npz"
 PARTS = (MODEL, TABLE, MEASURED_MODEL, MEASURED_TABLE)
 LAMBDAMART, LINEAR = "lambdamart.txt", "linear.json"
 WEIGHTS, NETWORK = "weights.npz", "network.npz"
-OPTIONAL = (LAMBDAMART, LINEAR, WEIGHTS, NETWORK)
+TREES, MEASURED_TREES = "trees.onnx", "measured_trees.onnx"
+OPTIONAL = (LAMBDAMART, LINEAR, WEIGHTS, NETWORK, TREES, MEASURED_TREES)
 
 
 class Manifest(BaseModel):
@@ -65,13 +68,16 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A verified artifact, loaded; `network` are the weights of `model`, None where not kept."""
+    """A verified artifact, loaded; `network` are the weights of `model`, None where not kept;
+    `trees` is the graph of what is added to it, None where nothing is.
+    """
 
     folder: Path
     manifest: Manifest
     model: bytes
     item_table: ItemTable
     network: bytes | None = None
+    trees: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,7 @@ class Parts:
 def load(folder: Path, *, measured: bool = False) -> Artifact:
     """Read and verify, the served network or the measured one; raises InvalidArtifact.
 
-    Of the optional parts only the served network's weights are looked at.
+    Of the optional parts only the served network's weights and the trees are looked at.
     """
     manifest = read_manifest(folder)
     if manifest.format != FORMAT:
@@ -101,15 +107,16 @@ def load(folder: Path, *, measured: bool = False) -> Artifact:
     missing = [name for name in PARTS if name not in manifest.hashes]
     if missing:
         raise InvalidArtifact(f"{folder} lacks {', '.join(missing)}: restore it or roll back")
-    names = [*PARTS, *([NETWORK] if NETWORK in manifest.hashes else [])]
-    contents = {name: _verified(folder, name, manifest.hashes[name]) for name in names}
+    beside = [name for name in (NETWORK, TREES, MEASURED_TREES) if name in manifest.hashes]
+    contents = {name: _verified(folder, name, manifest.hashes[name]) for name in (*PARTS, *beside)}
     model, table = (MEASURED_MODEL, MEASURED_TABLE) if measured else (MODEL, TABLE)
     try:
         found = item_table.load(folder / table)
     except (OSError, ValueError, KeyError) as error:
         raise InvalidArtifact(f"{folder / table} cannot be read ({error}): roll back") from error
     network = None if measured else contents.get(NETWORK)
-    return Artifact(folder, manifest, contents[model], found, network)
+    trees = contents.get(MEASURED_TREES if measured else TREES)
+    return Artifact(folder, manifest, contents[model], found, network, trees)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,10 +1,10 @@
 """The model that the plugin evaluates inside the node, where no sidecar is; pure.
 
-It is the served network, before any rounding to int8, for a shopper of whom nothing is known and a
-search text that nobody asked before: those signals stand at their defaults, which are what a list
-without them has in the sidecar too. What is known of the items (catalogue, popularity, vectors) is
-that of the moment of the export, item by item; the plugin adds what the list itself tells. So
-`Scorer` over `assemble` of such a situation gives the same scores.
+It is the served network, before any rounding to int8, with the trees beside it, for a shopper of
+whom nothing is known and a search text that nobody asked before: those signals stand at their
+defaults, which are what a list without them has in the sidecar too. What is known of the items
+(catalogue, popularity, vectors) is that of the moment of the export, item by item; the plugin adds
+what the list itself tells. So `Scorer` over `assemble` of such a situation gives the same scores.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from indexer.behaviour import popularity
 from indexer.behaviour.popularity import PURCHASE
 from indexer.catalogue import card
 from indexer.errors import InvalidArtifact
-from reranker.fusion import artifact, node_file
+from reranker.fusion import artifact, node_file, tree_arrays
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.weights import Weights, unpacked
@@ -88,6 +88,9 @@ def packed(loaded: Artifact, items: Situation, *, concrete: str, made_at: str) -
     weight = np.array(list(manifest.head_weights.values()), dtype=np.float32)
     for number, network in enumerate(networks):
         arrays |= {f"{number}/{name}": it for name, it in _of_network(network, weight)}
+    if loaded.trees is not None:
+        trees = tree_arrays.flattened(loaded.trees)
+        arrays |= {f"trees.{name}": it for name, it in trees.items()}
     facts = {
         "index": manifest.index,
         "concrete": concrete,

@@ -1,6 +1,6 @@
 """Scores of one list by an artifact: prior plus residual, numpy in and out, thread safe.
 
-The session runs on one thread: a sidecar has many requests at once and one core each.
+The residual is that of the network, and of the boosted trees where the artifact has some.
 
 What was the same in every list of the training says nothing to the network, and what it would make
 of another value is left to chance: such signals are shown to it as they were then.
@@ -15,13 +15,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from indexer.errors import InvalidArtifact
 from reranker.fusion import line
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.baseline import PriorWeights, prior
+from reranker.fusion.graph import Trees, opened
 from reranker.signals import definition, drift
 from reranker.signals.build import ModelInput
 
@@ -57,17 +56,9 @@ class Scorer:
     """One artifact in memory."""
 
     def __init__(self, artifact: Artifact) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                artifact.model, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise InvalidArtifact(
-                f"{artifact.folder}: onnxruntime cannot open the model ({error})"
-            ) from error
+        self._session = opened(artifact.model, f"the model of {artifact.folder}")
+        trees = artifact.trees
+        self._trees = None if trees is None else Trees(trees, f"the trees of {artifact.folder}")
         self.artifact = artifact
         self.item_table = artifact.item_table
         self.prior_weights = PriorWeights.read(artifact.manifest.prior_weights)
@@ -83,10 +74,10 @@ class Scorer:
         """Scores of the n candidates of `model_input`."""
         base = prior(model_input["signals"], self.prior_weights)
         if self._line is not None:
-            residual = self._line.residual(self._shown(model_input["signals"]))
+            residual = self.residual(model_input)
             return Scored(base + residual, base, residual, lambda: self._attention(model_input))
         heads, attention = self._run(model_input, ("heads", "attention"))
-        residual = heads[0] @ self._heads
+        residual = self._with_trees(heads[0] @ self._heads, self._shown(model_input["signals"]))
         return Scored(base + residual, base, residual, lambda: attention[0])
 
     def _attention(self, model_input: ModelInput) -> Array:
@@ -95,12 +86,15 @@ class Scorer:
         return found
 
     def residual(self, model_input: ModelInput) -> Array:
-        """What the network alone adds [n]; the same number as in `score`."""
+        """What is added to the prior [n]; the same number as in `score`."""
         if self._line is not None:
-            return self._line.residual(self._shown(model_input["signals"]))
+            shown = self._shown(model_input["signals"])
+            return self._with_trees(self._line.residual(shown), shown)
         (heads,) = self._run(model_input, ("heads",))
-        residual: Array = heads[0] @ self._heads
-        return residual
+        return self._with_trees(heads[0] @ self._heads, self._shown(model_input["signals"]))
+
+    def _with_trees(self, residual: Array, shown: Array) -> Array:
+        return residual if self._trees is None else residual + self._trees.scores(shown)
 
     def history_attention(self, model_input: ModelInput) -> Array | None:
         """How much each candidate looks at nobody, then at each history item [n, 1 + h].

@@ -14,11 +14,15 @@ from reranker.learning.dataset import ListSet
 
 @dataclass(frozen=True, eq=False)
 class Baselines:
-    """Scores of the held-out lists [rows] by name, the files for the artifact, what was chosen."""
+    """Scores of the held-out lists [rows] by name, the files for the artifact, what was chosen.
+
+    `trees` are LambdaMART's, as measured and as fitted to all lists; None where there are none.
+    """
 
     scores: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
+    trees: tuple[bytes, bytes] | None = None
 
 
 def fit(
@@ -39,4 +43,5 @@ def fit(
         scores={"lambdamart": trees.held_out, "linear": line.held_out},
         files={artifact.LAMBDAMART: trees.model, artifact.LINEAR: line.model},
         chosen={"lambdamart": {"rounds": trees.rounds}, "linear": {"penalty": line.penalty}},
+        trees=(trees.measured, trees.model),
     )

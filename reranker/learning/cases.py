@@ -58,7 +58,8 @@ class Sampling:
 
     `gap_days_max`: the state is up to this much older than the purchase, as it is when serving
     with a model and counts that are not of this minute. `strangers`: share of cases of shoppers
-    without a profile at the moment. `frozen`: the oldest state there is, as when measuring.
+    without a profile at the moment, more where the known ones do not make up the number.
+    `frozen`: the oldest state there is, as when measuring.
     """
 
     cases: int
@@ -101,6 +102,7 @@ def derived(
     first_seen, every_title = _first_seen(events), list(titles.values())
     order = random.choice(len(late), len(late), replace=False, p=_recency(late, sampling))
     found: list[Case] = []
+    further: list[Case] = []
     strangers_left = round(sampling.cases * sampling.strangers)
     for event in (late[i] for i in order):
         if len(found) >= sampling.cases:
@@ -111,13 +113,17 @@ def derived(
         query = derive(titles[event.item_id], sampling.style, random, every_title)
         if moment is None or query is None:
             continue
-        if known > at[moment]:
-            if strangers_left == 0:
-                continue
-            strangers_left -= 1
         labels: Labels = dict.fromkeys(basket.items, (0.0, 0.0, 1.0))
         case = Case(moment, event.timestamp, event.user, query, labels, event.item_id)
-        found.append(replace(case, context=event.context or {}))
+        case = replace(case, context=event.context or {})
+        if known <= at[moment]:
+            found.append(case)
+        elif strangers_left == 0:
+            further.append(case)
+        else:
+            strangers_left -= 1
+            found.append(case)
+    found += further[: sampling.cases - len(found)]
     return sorted(found, key=lambda case: (case.moment, case.time))
 
 

@@ -5,7 +5,7 @@ artifact keeps its measured network beside the served one, so that neither is ju
 it has learned.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +21,20 @@ from reranker.fusion.artifact import Artifact, Manifest
 from reranker.fusion.baseline import PriorWeights
 from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
-from reranker.learning import dataset, export, material, measure, moments, run, warm_start
+from reranker.learning import (
+    dataset,
+    export,
+    material,
+    measure,
+    mixture,
+    moments,
+    run,
+    warm_start,
+)
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.equipment import Workshop
-from reranker.learning.network import HEADS
+from reranker.learning.mixture import Mixture
+from reranker.learning.network import HEADS, FusionNetwork
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress
 from reranker.learning.schedule import Schedule
@@ -183,25 +193,39 @@ def _write(
         reference=drift.reference(held_out.signals, len(held_out)),
         config=schedule.model_dump(),
     )
-    served, int8 = _graph(learned, schedule)
+    networks = mixture.networks(learned.served, learned.mixture)
+    measured = mixture.networks(learned.measured, learned.mixture)
+    served, int8 = _graph(networks, learned, schedule)
     manifest = manifest.model_copy(update={"metrics": {**manifest.metrics, "int8": int8}})
     parts = artifact.Parts(
         model=served,
         table=learned.served_table,
-        measured_model=export.to_onnx(learned.measured, int8=False),
+        measured_model=export.to_onnx(measured, int8=False),
         measured_table=learned.measured_table,
         optional={
             **learned.baselines,
             artifact.WEIGHTS: warm_start.packed(learned.measured),
-            artifact.NETWORK: warm_start.packed(learned.served),
+            artifact.NETWORK: warm_start.packed(networks),
+            **_trees(learned.mixture),
         },
     )
     return artifact.write(registry.path(manifest.version), parts, manifest)
 
 
-def _graph(learned: Learned, schedule: Schedule) -> tuple[bytes, bool]:
+def _trees(mixed: Mixture | None) -> dict[str, bytes]:
+    if mixed is None:
+        return {}
+    return {
+        artifact.TREES: mixture.graph(mixed.served, mixed.share),
+        artifact.MEASURED_TREES: mixture.graph(mixed.measured, mixed.share),
+    }
+
+
+def _graph(
+    networks: Sequence[FusionNetwork], learned: Learned, schedule: Schedule
+) -> tuple[bytes, bool]:
     """The served graph, with int8 weights where they cost nothing; and whether they are."""
-    plain = export.to_onnx(learned.served, int8=False)
+    plain = export.to_onnx(networks, int8=False)
     if not schedule.int8:
         return plain, False
     small = export.quantised(plain)

@@ -6,7 +6,7 @@ back part of the way towards the start is the cheapest cure that is known (WiSE-
 the share chosen says how much the network is worth beyond it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,16 +20,21 @@ LISTS_MIN = 50  # of fewer a standard error says little
 Array = NDArray[np.floating]
 
 
-def best_share(start: Array, end: Array, values: Callable[[Array], Array]) -> float:
-    """The share of the way from scores `start` to `end` [rows] with the highest mean of `values`
-    [lists]; of equal ones the largest.
+def best_share(
+    start: Array,
+    end: Array,
+    values: Callable[[Array], Array],
+    shares: Sequence[float] = SHARES,
+) -> float:
+    """The one of `shares` (falling, to 0) of the way from scores `start` to `end` [rows] with the
+    highest mean of `values` [lists]; of equal ones the largest.
 
     0 where even that one is not ahead of the start by more than one standard error of the paired
     difference, or there are fewer than `LISTS_MIN` lists: of models that cannot be told apart the
     simplest (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
     """
-    found = {share: values(start + share * (end - start)) for share in SHARES}
-    best = max(SHARES, key=lambda share: float(found[share].mean()))
+    found = {share: values(start + share * (end - start)) for share in shares}
+    best = max(shares, key=lambda share: float(found[share].mean()))
     gained = found[best] - found[0.0]
     noise = gained.std() / np.sqrt(len(gained))
     return best if len(gained) >= LISTS_MIN and gained.mean() > noise else 0.0

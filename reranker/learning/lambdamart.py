@@ -2,7 +2,7 @@
 
 Burges (2010, MSR-TR-2010-82). It has what the network has: rounds chosen by early stopping on the
 held-out lists, then fitted anew to those rounds on all lists that the served network learns. It is
-measured beside the network and never served.
+measured beside the network; what of it serves is decided in `mixture`.
 """
 
 from dataclasses import dataclass
@@ -34,9 +34,12 @@ PATIENCE = 40
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Scores of the held-out lists [rows], and the model of all lists as LightGBM writes it."""
+    """Scores of the held-out lists [rows] by the model `measured`, and that of all lists; models as
+    LightGBM writes them.
+    """
 
     held_out: NDArray[np.float64]
+    measured: bytes
     model: bytes
     rounds: int
 
@@ -60,6 +63,7 @@ def fit(train: ListSet, held_out: ListSet, late: ListSet | None, seed: int, thre
         served = lightgbm.train(settings, _dataset(joined(train, late)), rounds)
     return Fitted(
         held_out=measured.predict(held_out.signals.astype(np.float32), num_iteration=rounds),
+        measured=measured.model_to_string(num_iteration=rounds).encode(),
         model=served.model_to_string(num_iteration=rounds).encode(),
         rounds=rounds,
     )

@@ -20,6 +20,7 @@ from reranker.learning import (
     interpolation,
     linear,
     measure,
+    mixture,
     moments,
     plan,
     tables,
@@ -33,6 +34,7 @@ from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network, score
 from reranker.learning.material import QUERIES_AT_ONCE, Material
+from reranker.learning.mixture import Mixture
 from reranker.learning.network import FusionNetwork
 from reranker.learning.objective import Trained
 from reranker.learning.plan import Plan
@@ -78,7 +80,10 @@ class Lesson:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """Networks and tables, as measured and as served, and the held-out lists with scores."""
+    """Networks and tables, as measured and as served, and the held-out lists with scores.
+
+    The networks are as they were fitted; with a `mixture` they serve with its trees.
+    """
 
     measured: list[FusionNetwork]
     measured_table: ItemTable
@@ -90,6 +95,7 @@ class Learned:
     vectors: Vectors
     log: dict[str, Any]
     baselines: dict[str, bytes] = field(default_factory=dict)  # files for the artifact
+    mixture: Mixture | None = None
 
 
 def prepare(
@@ -188,6 +194,14 @@ def learn(
     against = _baselines(lists, schedule, progress)
     scores |= against.scores
     log |= against.chosen
+    mixed = None
+    if against.trees is not None and schedule.trees:
+        both = scores["fused"], scores["lambdamart"]
+        mixed = mixture.chosen(*both, lists.held_out, against.trees)
+    if mixed is not None:
+        scores["network"] = scores["fused"]
+        scores["fused"] = mixture.mean(scores["fused"], scores["lambdamart"], mixed.share)
+        log["trees"] = {"share": mixed.share}
     return Learned(
         measured=measured,
         measured_table=world.tables[world.table_of_moment[made.at.index(made.cut)]],
@@ -199,6 +213,7 @@ def learn(
         vectors=vectors,
         log=log,
         baselines=against.files,
+        mixture=mixed,
     )
 
 

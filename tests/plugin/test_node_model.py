@@ -3,9 +3,11 @@
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from compose.local.home import Home
 from indexer.errors import InvalidArtifact
 from reranker.fusion import artifact, baseline, node_file, node_model
 from reranker.fusion.scorer import Scorer
+from reranker.learning import mixture
 from reranker.serving import order, scoring
 from reranker.signals import build, definition
 from tests.plugin import node_models
@@ -69,6 +72,44 @@ def test_the_node_scores_as_the_sidecar_does_for_nobody(shop: Shop, run: Run) ->
         found = np.array(line.split(), dtype=np.float64)
         np.testing.assert_allclose(found, expected.scores, atol=1e-4, rtol=1e-5)
     assert np.median(residuals) > 0.3  # the network has a say in the order
+
+
+@pytest.fixture(scope="module")
+def with_trees(shop: Shop) -> Shop:
+    """The same shop with trees beside the network, which tell its goods apart."""
+    rows = [build.assemble(shop.situation(one))["signals"] for one in node_models.lists(shop, 40)]
+    signals = np.concatenate(rows)
+    wanted = np.random.default_rng(3).normal(size=len(signals)) + signals[:, 0] * signals[:, 9]
+    data = lightgbm.Dataset(signals, wanted)
+    booster = lightgbm.train({"seed": 3, "num_threads": 1, "verbose": -1}, data, 30)
+    graph = mixture.graph(booster.model_to_string().encode(), 0.5)
+    return replace(shop, loaded=replace(shop.loaded, trees=graph))
+
+
+def test_trees_count_in_the_node_as_in_the_sidecar(shop: Shop, with_trees: Shop, run: Run) -> None:
+    asked = [*node_models.lists(shop, 60, seed=4)]
+    done = run(with_trees.file(), asked)
+    assert done.returncode == 0, done.stderr
+    scorer, without = Scorer(with_trees.loaded), Scorer(shop.loaded)
+    equal, by_trees = [], []
+    for one, line in zip(asked, done.stdout.splitlines()[::2], strict=True):
+        made = build.assemble(shop.situation(one))
+        expected = scorer.score(made).scores
+        by_trees.append(np.ptp(expected - without.score(made).scores))
+        found = np.array(line.split(), dtype=np.float64)
+        equal += np.isclose(found, expected, atol=1e-4, rtol=1e-5).tolist()
+    assert np.median(by_trees) > 0.1
+    # A signal that lies on a threshold but for its last digit may fall to the other side.
+    assert np.mean(equal) > 0.995
+
+
+def test_trees_that_do_not_end_are_refused(with_trees: Shop, run: Run) -> None:
+    facts, arrays = node_file.read(with_trees.file())
+    back = {**arrays, "trees.no": np.zeros_like(arrays["trees.no"])}
+    short = {**arrays, "trees.yes": arrays["trees.yes"][:-1]}
+    for broken in (back, short):
+        done = run(node_file.packed(facts, broken), [])
+        assert "BrokenModel" in done.stderr
 
 
 def test_the_nodes_order_is_the_sidecars(shop: Shop, run: Run) -> None:

@@ -50,7 +50,7 @@ def test_without_late_lists_what_is_written_is_what_was_measured() -> None:
 def test_what_was_chosen_is_told(fitted: Baselines) -> None:
     assert fitted.chosen["lambdamart"]["rounds"] >= 1
     assert fitted.chosen["linear"]["penalty"] in linear.PENALTIES
-    assert set(fitted.files) == set(artifact.OPTIONAL) - {artifact.WEIGHTS, artifact.NETWORK}
+    assert set(fitted.files) == {artifact.LAMBDAMART, artifact.LINEAR}
 
 
 def test_equal_seeds_give_equal_files(fitted: Baselines) -> None:

@@ -69,6 +69,23 @@ def test_no_case_sees_its_own_basket_or_a_state_older_than_the_gap() -> None:
         assert case.target in case.labels
 
 
+def test_strangers_are_a_share_unless_the_known_are_too_few() -> None:
+    events = [e for e in shop.events() if e.timestamp > AT[3]]
+    first = {e.user: e.timestamp for e in reversed(events)}
+
+    def strangers(found: list[cases.Case]) -> int:
+        return sum(first[case.user] > AT[case.moment] for case in found)
+
+    some = cases.derived(events, TITLES, AT, Sampling(cases=200), 3)
+    assert len(some) == 200
+    assert 0 < strangers(some) <= 20
+    # Each shopper's first basket alone: then there is nobody but strangers.
+    begun = [e for e in events if e.timestamp == first[e.user]]
+    every = cases.derived(begun, TITLES, AT, Sampling(cases=30), 3)
+    assert len(every) == strangers(every) == 30
+    assert every == sorted(every, key=lambda case: (case.moment, case.time))
+
+
 def test_equal_seeds_draw_equal_cases() -> None:
     one, other = (cases.derived(shop.events(), TITLES, AT, Sampling(cases=50), 3) for _ in "ab")
     assert one == other

@@ -126,6 +126,14 @@ final class ModelFile {
         return found;
     }
 
+    /** All numbers of an array of whole numbers, on the heap. */
+    int[] ints(String name) throws IOException {
+        ByteBuffer mapped = mapped(name);
+        int[] found = new int[mapped.remaining() / 4];
+        mapped.asIntBuffer().get(found);
+        return found;
+    }
+
     /** The rows of a matrix of floats, on the heap. */
     float[][] rows(String name) throws IOException {
         float[] flat = floats(name);

@@ -18,8 +18,8 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * A model inside the node: prior and network for a shopper of whom nothing is known, over what was known of the
- * items when the file was written. It changes nothing and may be asked from many threads.
+ * A model inside the node: prior, network and trees for a shopper of whom nothing is known, over what was known of
+ * the items when the file was written. It changes nothing and may be asked from many threads.
  */
 public final class NodeModel {
     private static final String GENERATION = "-\\d{6}";
@@ -32,6 +32,7 @@ public final class NodeModel {
     private final Signals signals;
     private final float[] held, prior;
     private final List<Network> networks = new ArrayList<>();
+    private final Trees trees; // null where the model has none
 
     private NodeModel(ModelFile file) throws IOException {
         version = file.text("version");
@@ -45,6 +46,7 @@ public final class NodeModel {
         for (int member = 0; member < file.number("members"); member++) {
             networks.add(new Network(file, member));
         }
+        trees = Trees.in(file) ? new Trees(file) : null;
         tryOut();
     }
 
@@ -133,6 +135,9 @@ public final class NodeModel {
             for (int at = 0; at < rows.length; at++) {
                 scores[at] += residuals[at] / networks.size();
             }
+        }
+        for (int at = 0; trees != null && at < rows.length; at++) {
+            scores[at] += trees.of(found[at]);
         }
         return scores;
     }
