@@ -5,6 +5,7 @@ have its item vectors. What is served then learns the days after the cut as well
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,10 +189,12 @@ def learn(
         equipment=equipment,
         parent=parent,
     )
-    measured, shares = _fitted(lesson, log, progress)
+    with ThreadPoolExecutor(1) as beside:  # one core each: the trees need none of the network
+        waiting = beside.submit(_baselines, lists, schedule, progress)
+        measured, shares = _fitted(lesson, log, progress)
+        against = waiting.result()
     scores = dict(measure.static_scores(lists.held_out))
     scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
-    against = _baselines(lists, schedule, progress)
     scores |= against.scores
     log |= against.chosen
     mixed = None
