@@ -96,10 +96,13 @@ def best_penalty(train: ListSet, held_out: ListSet, penalties: Sequence[float]) 
         scores = (1.0 - share) * (others @ stranger) + share * (others @ friend)
         reached[penalty] = measure.reciprocal(scores, held_out)
     best = max(reached.values(), key=lambda values: float(values.mean()))
-    return max(it for it, values in reached.items() if not _behind(values, best))
+    return max(it for it, values in reached.items() if not behind(values, best))
 
 
-def _behind(values: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+def behind(values: NDArray[np.floating], best: NDArray[np.floating]) -> bool:
+    """Whether `values` [lists] are behind the best by more than one standard error of the paired
+    difference.
+    """
     lost = best - values
     return bool(lost.mean() > lost.std() / np.sqrt(len(lost)))
 

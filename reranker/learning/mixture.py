@@ -1,11 +1,10 @@
-"""The network and LambdaMART's trees as one ranker, where that is ahead on held-out lists.
+"""The network and LambdaMART's trees as one ranker.
 
 Where they err on different lists, a mean of both is better than either (Li et al. 2019, Combining
 Decision Trees and Neural Networks for Learning-to-Rank in Personal Search, doi
-10.1145/3292500.3330676). How much of it is the trees' is chosen as what is kept of a network is
-(`interpolation.best_share`), but never all: trees see signals alone, not what a query, an item and
-a shopper are. The mean is written as a sum, which is how an artifact serves: the network with its
-share of what it says and less of the prior, and trees whose leaves are their share.
+10.1145/3292500.3330676). Never are trees all of it: they see signals alone, not what a query, an
+item and a shopper are. The mean is written as a sum, which is how an artifact serves: the network
+with its share of what it says and less of the prior, and trees whose leaves are their share.
 """
 
 from collections.abc import Sequence
@@ -22,6 +21,8 @@ from reranker.learning.network import FusionNetwork
 
 OPSET = 15
 SHARES = (0.8, 0.6, 0.4, 0.2, 0.0)  # of the trees
+# What later purchases of one shop liked best where its held-out lists did not care.
+USUAL_SHARE = 0.3
 Array = NDArray[np.floating]
 
 
@@ -39,13 +40,18 @@ def chosen(
 ) -> Mixture | None:
     """The mixture of the scores of both [rows] of the held-out lists; None where it has no trees.
 
-    `models` are the trees as measured and as served.
+    The share is the best on these lists where that is ahead of the network alone beyond noise; else
+    `USUAL_SHARE` where that is not behind it beyond noise. `models` are the trees as measured and
+    as served.
     """
 
     def values(scores: Array) -> Array:
         return measure.reciprocal(scores, held_out)
 
     share = interpolation.best_share(network, trees, values, SHARES)
+    if not share and len(held_out) >= interpolation.LISTS_MIN:
+        usual = values(mean(network, trees, USUAL_SHARE))
+        share = 0.0 if linear.behind(usual, values(network)) else USUAL_SHARE
     return Mixture(share, *models) if share else None
 
 

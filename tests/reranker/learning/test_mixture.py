@@ -13,7 +13,7 @@ from reranker.fusion import artifact, attribution
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.graph import Trees
 from reranker.fusion.scorer import Scorer
-from reranker.learning import baselines, export, fit, linear, measure, mixture
+from reranker.learning import baselines, export, fit, interpolation, linear, measure, mixture
 from reranker.learning.dataset import ListSet
 from reranker.learning.mixture import Mixture
 from reranker.learning.schedule import Schedule
@@ -181,9 +181,22 @@ def test_a_part_of_the_network_always_stays() -> None:
     assert found.share == max(mixture.SHARES) < 1.0
 
 
-def test_trees_that_are_not_ahead_do_not_serve() -> None:
+def test_trees_that_are_behind_do_not_serve() -> None:
     lists = list_set(80, 4)
     right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
     noise = 30.0 * np.random.default_rng(0).normal(size=len(right))
     assert mixture.chosen(right, noise, lists, (b"", b"")) is None
-    assert mixture.chosen(right, right, lists, (b"", b"")) is None
+
+
+def test_trees_that_cannot_be_told_from_the_network_have_their_usual_share() -> None:
+    lists = list_set(80, 4)
+    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
+    found = mixture.chosen(right, 2.0 * right, lists, (b"", b""))
+    assert found is not None
+    assert found.share == mixture.USUAL_SHARE
+
+
+def test_few_lists_give_the_trees_nothing() -> None:
+    lists = list_set(interpolation.LISTS_MIN - 1, 4)
+    right = lists.signals[:, definition.INDEX["own_purchases"]].astype(np.float32)
+    assert mixture.chosen(np.zeros_like(right), right, lists, (b"", b"")) is None
