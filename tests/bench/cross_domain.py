@@ -46,6 +46,11 @@ def main() -> None:
         args.second: [p for p in products if p["id"] in theirs],
     }
     wanted = newcomers(events, theirs, args.users, args.seed)
+    if not wanted:
+        raise SystemExit(
+            f"nobody bought {ACTED_MIN} things in both halves: is {args.category!r} a value of "
+            f"{args.field}?"
+        )
     if not args.measure_only:
         make(args, halves, events, theirs, set(wanted))
     found = {"alone": measured(args, wanted)}
