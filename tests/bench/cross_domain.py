@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.bench.next_items import item_of
 SIZE = 10
 METRICS = ("precision@10", "recall@10", "ndcg@10", "hit@10")
 STRATEGIES = ("hybrid", "content", "collaborative")
+LENT_SECONDS_MAX, ANSWERS_IN_A_ROW = 120.0, 40
 ACTED_MIN = 10  # deeds in each half, of the people who are asked for
 Lines = Sequence[Mapping[str, Any]]
 console = Console()
@@ -55,6 +57,7 @@ def main() -> None:
         make(args, halves, events, theirs, set(wanted))
     found = {"alone": measured(args, wanted)}
     rebuild(args, [args.first])
+    await_lent(args, next(iter(wanted)))
     found["with history_from"] = measured(args, wanted)
     rebuild(args, [])
     answer = told(found, wanted, args.seed)
@@ -165,6 +168,21 @@ def measured(
             run[user] = [item["id"] for item in said.json()["items"]]
         found[strategy] = metrics.per_query(run, qrels, METRICS)
     return found
+
+
+def await_lent(args: argparse.Namespace, user: str) -> None:
+    """Wait until every process of the sidecar reads the new configuration: a newcomer without a
+    history here gets likenesses of what was done in the first half, or else nothing.
+    """
+    sent = {"index": args.second, "user_id": user, "strategy": "content", "size": SIZE}
+    client, in_a_row, until = requests.Session(), 0, time.monotonic() + LENT_SECONDS_MAX
+    while in_a_row < ANSWERS_IN_A_ROW:
+        if time.monotonic() > until:
+            raise SystemExit(f"{args.first} lends {user} nothing in {args.second}")
+        said = client.post(f"{args.url}/recommend", json=sent, timeout=30)
+        said.raise_for_status()
+        in_a_row = in_a_row + 1 if said.json()["items"] else 0
+        time.sleep(0.1)
 
 
 def told(
