@@ -64,7 +64,7 @@ def networks(members: Sequence[FusionNetwork], mixture: Mixture | None) -> list[
     """Copies whose residual, with the whole prior, makes up the networks' share of the mean."""
     copies = [interpolation.copied(network) for network in members]
     share = 0.0 if mixture is None else mixture.share
-    for network in copies if share else []:
+    for network in copies:
         with torch.no_grad():
             network.heads.weight.mul_(1.0 - share)
             network.heads.bias.mul_(1.0 - share)

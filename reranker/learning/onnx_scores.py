@@ -1,9 +1,9 @@
 """Scores of many lists by an exported graph, batched; to prove that export changed nothing."""
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from reranker.fusion.graph import opened
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.export import named
 from reranker.learning.fit import SCORE_LISTS
@@ -14,9 +14,7 @@ def scores(
     graph: bytes, lists: ListSet, vectors: Vectors, weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Prior plus residual, a number a row of `lists`."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = opened(graph, "the exported graph")
     wanted = {i.name for i in session.get_inputs()}
     found = np.empty(len(lists.item), dtype=np.float32)
     for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):

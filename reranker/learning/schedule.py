@@ -81,7 +81,9 @@ class Schedule(BaseModel):
     # More threads wait for each other by spinning: on a busy machine that costs more than it gains.
     threads: int = Field(1, ge=1)
     baseline: bool = Field(True, description="Also train LambdaMART on the same signals.")
-    trees: bool = Field(True, description="Let its trees serve beside the network, where it helps.")
+    trees: bool = Field(
+        True, description="Serve its trees beside the network, unless they are behind."
+    )
     int8: bool = True
     # Gate
     alpha: float = Field(0.05, gt=0, lt=1, description="Level of the paired test of promotion.")
