@@ -5,30 +5,24 @@ sources together, else what the catalogue calls popular. Every degradation has a
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from indexer import identity
 from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
-from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
+from indexer.errors import ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
-from reranker.recommend import seeds, sources, taste_index
-from reranker.recommend.proposals import Proposals, merged
+from reranker.gathering import Basis, Proposed, gathered, search
+from reranker.recommend import seeds
+from reranker.recommend.proposals import Proposals
 from reranker.recommend.reason import POPULAR, Ground, Grounds
-from reranker.recommend.sources import NOTHING, PER_SOURCE, WINDOW, Ranked
+from reranker.recommend.sources import CLOSELY
 from reranker.recommend.wish import Wish
-from reranker.retrieval.candidates import NoIdColumn, named_hits
-from reranker.retrieval.fetch import Refused
-from reranker.retrieval.node import JSON, LateAnswer
-from reranker.retrieval.query import IDS_BY_COLUMN
 from reranker.retrieval.query_vector import recipe_digest
-from reranker.retrieval.several import Several
 from reranker.serving import (
     explaining,
     histories,
@@ -36,25 +30,16 @@ from reranker.serving import (
     order,
     scoring,
     sentences,
-    titles,
     varied,
 )
 from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
-from reranker.serving.models import Loaded
 from reranker.serving.process import Process
 from reranker.serving.reasons import Reason
 from reranker.serving.scoring import Fused
 from reranker.serving.titles import Named
 from reranker.serving.varied import Varied
 from reranker.signals.past import Past
-
-SEARCH_SHARE = 0.6
-TITLES = "titles"
-NAMELESS = {"own", "trending"}  # whose reasons name no item
-AWAY = "elasticsearch_unavailable"
-NOT_FOUND = 404
-Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,42 +65,18 @@ class Advice:
     varied: Varied | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class _Basis:
-    """What is known before any item is proposed.
-
-    `past` is the shopper's with the seeds as its newest items; `start` what sources start from,
-    `mine` the same without what other indices lend.
-    """
-
-    past: Past
-    start: Past
-    mine: Past
-    board: bytes | None
-    loaded: Loaded | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Proposed:
-    """What all sources propose, what the shopper's items are called, why something is missing."""
-
-    proposals: Proposals
-    called: Mapping[str, Named]
-    degraded: str | None = None
-
-
 def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
     """The list; raises fetch.Refused where Elasticsearch refuses the filter."""
     try:
         basis = _basis(process, wish)
-        proposed = _proposed(process, wish, basis, deadline)
+        proposed = gathered(process, wish, basis, deadline)
         advice = _ordered(process, wish, basis, proposed)
         return replace(advice, degraded=advice.degraded or proposed.degraded)
     except ValkeyUnavailable:
         return _by_catalogue(process, wish, deadline)
 
 
-def _basis(process: Process, wish: Wish) -> _Basis:
+def _basis(process: Process, wish: Wish) -> Basis:
     generation, memory = wish.generation, process.memory
     suffixes = [state.WATERMARK, trending.BOARD]
     own = histories.suffixes(wish.shopper) if wish.shopper else ()
@@ -127,147 +88,25 @@ def _basis(process: Process, wish: Wish) -> _Basis:
     known, dims = pending.over(values[2], values[3]), generation.recipe.dims
     profile = shopper_profile.decode(known)
     profile = seeds.touched_now(profile, wish.session, now, seeds.LOOKED_AT)
-    whole = seeds.touched_now(profile, wish.seeds, now)
-    if wish.session or wish.seeds:
-        with_lent = histories.borrowed(whole, histories.lent(reading))
-        past = histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
-    else:
-        past = histories.kept_past(memory, process.pasts, reading, known, dims, now)
-    start, mine = past, Past(whole, None, (), now)
+    profile = seeds.touched_now(profile, wish.seeds, now)
+    model = for_recommendations(generation.index)
+    loaded, _ = process.models.found(model, recipe_digest(generation.recipe))
+
+    def whole() -> Past:
+        if not wish.session and not wish.seeds:
+            return histories.kept_past(memory, process.pasts, reading, known, dims, now)
+        with_lent = histories.borrowed(profile, histories.lent(reading))
+        return histories.past_of(memory, generation.index, with_lent.profile, dims, now, with_lent)
+
     if wish.seeds:
         alone = seeds.touched_now(shopper_profile.empty(), wish.seeds, now)
         start = histories.past_of(memory, generation.index, alone, dims, now)
-        mine = start
-    model = for_recommendations(generation.index)
-    loaded, _ = process.models.found(model, recipe_digest(generation.recipe))
-    return _Basis(past, start, mine, values[1], loaded)
+        return Basis(start, start, values[1], loaded, whole)
+    past = whole()
+    return Basis(past, Past(profile, None, (), now), values[1], loaded, lambda: past)
 
 
-def _proposed(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> _Proposed:
-    """Elasticsearch looks for neighbours and names while the other sources propose."""
-    index, start = wish.generation.index, basis.start
-    asking = None
-    with suppress(ElasticsearchUnavailable):
-        asking = _ask(process, wish, basis, deadline)
-    found = {
-        "own": lambda: sources.own(basis.mine, PER_SOURCE),
-        "bought_together": lambda: sources.together(
-            start, lambda items: process.memory.names(index, items), PER_SOURCE
-        ),
-        "trending": lambda: sources.popular(basis.board, PER_SOURCE),
-    }
-    lists = {name: found[name]() if name in found else NOTHING for name in wish.sources}
-    near, called, missing = _answered(process, wish, basis, asking, deadline)
-    lists |= {name: near[name] for name in wish.sources if name in near}
-    if wish.filter is not None:
-        lists = _matching(process, wish, lists, deadline)
-    known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
-    return _Proposed(merged(lists, window=WINDOW, without={*wish.seeds, *known}), called, missing)
-
-
-def _ask(process: Process, wish: Wish, basis: _Basis, deadline: Deadline) -> Several:
-    """Send for what lies nearest to the past, by what is bought alike and by what it is about, and
-    for the names of its items.
-    """
-    generation, start = wish.generation, basis.start
-    searches: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    if basis.loaded and len(start.history) and "collaborative" in wish.sources:
-        rows = basis.loaded.item_table.lookup(start.history["item"], start.vectors)
-        taste = sources.direction(rows, start.recency_share)
-        if taste is not None:
-            target = taste_index.name(generation.index, basis.loaded.version)
-            searches["collaborative"] = (target, taste_index.search(taste, PER_SOURCE))
-    text = sources.direction(start.vectors, start.recency_share)
-    if text is not None and "content" in wish.sources:
-        by_column = process.generations.has_id_column(generation)
-        searches["content"] = (generation.concrete, _by_content(text, wish, by_column=by_column))
-    if len(start.history) and not NAMELESS.issuperset(wish.sources):
-        body = titles.body(generation, start.shopper.ids(len(start.history)))
-        searches[TITLES] = (generation.concrete, body)
-    return Several(
-        process.nodes, searches, wish.headers, timeout_seconds=deadline.left(SEARCH_SHARE)
-    )
-
-
-def _by_content(vector: Vector, wish: Wish, *, by_column: bool) -> dict[str, Any]:
-    knn: dict[str, Any] = {
-        "field": wish.generation.config.vector_field,
-        "query_vector": vector,
-        "k": PER_SOURCE,
-        "num_candidates": PER_SOURCE,
-    }
-    if wish.filter is not None:
-        knn["filter"] = wish.filter
-    ids = IDS_BY_COLUMN if by_column else {"_source": False}
-    return {"knn": knn, "size": PER_SOURCE, "track_total_hits": False, **ids}
-
-
-def _answered(
-    process: Process, wish: Wish, basis: _Basis, asking: Several | None, deadline: Deadline
-) -> tuple[dict[str, Ranked], dict[str, Named], str | None]:
-    """Neighbours by source, names by item, and why there are none.
-
-    A source that failed proposes nothing: no model has served yet, or the filter is refused, which
-    `_matching` tells.
-    """
-    if asking is None:
-        return {}, {}, AWAY
-    try:
-        found = asking.finish(deadline.left(SEARCH_SHARE))
-        content = named_hits(it if "hits" in (it := found.get("content", {})) else None)
-    except LateAnswer:
-        return {}, {}, "deadline"
-    except ElasticsearchUnavailable:
-        return {}, {}, AWAY
-    except NoIdColumn:
-        process.generations.note_without_ids(wish.generation)
-        again = _ask(process, wish, basis, deadline)
-        return _answered(process, wish, basis, again, deadline)
-    alike = found.get("collaborative", {}).get("hits", {}).get("hits", ())
-    near = {
-        "collaborative": _ranked(taste_index.ids(alike), alike),
-        "content": _ranked([hit["_id"] for hit in content], content),
-    }
-    return near, titles.named_in(wish.generation, found.get(TITLES, {})), None
-
-
-def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
-    return sources.nearest(ids, [hit["_score"] for hit in hits])
-
-
-def _matching(
-    process: Process, wish: Wish, lists: Mapping[str, Ranked], deadline: Deadline
-) -> dict[str, Ranked]:
-    """The lists without what the filter does not match."""
-    ids = sorted({item_id for found in lists.values() for item_id in found.ids})
-    query = {"bool": {"filter": [{"ids": {"values": ids}}, wish.filter]}}
-    hits = _search(process, wish, {"query": query, "size": max(len(ids), 1)}, deadline)
-    kept = {hit["_id"] for hit in hits}
-    return {name: _only(found, kept) for name, found in lists.items()}
-
-
-def _only(found: Ranked, kept: set[str]) -> Ranked:
-    rows = [row for row, item_id in enumerate(found.ids) if item_id in kept]
-    return Ranked([found.ids[row] for row in rows], found.scores[rows])
-
-
-def _search(
-    process: Process, wish: Wish, body: Mapping[str, Any], deadline: Deadline
-) -> list[dict[str, Any]]:
-    answer = process.nodes.ask(
-        "POST",
-        f"/{wish.generation.concrete}/_search",
-        orjson.dumps({"_source": False, "track_total_hits": False, **body}),
-        {"Content-Type": JSON, "Accept": JSON, **wish.headers},
-        timeout_seconds=deadline.left(),
-    )
-    if answer.status != 200:
-        raise Refused(answer)
-    hits: list[dict[str, Any]] = orjson.loads(answer.body)["hits"]["hits"]
-    return hits
-
-
-def _ordered(process: Process, wish: Wish, basis: _Basis, proposed: _Proposed) -> Advice:
+def _ordered(process: Process, wish: Wish, basis: Basis, proposed: Proposed) -> Advice:
     """The proposals that can be had, by the model for a hybrid, else as their source put them;
     with variety where that is wanted.
     """
@@ -306,7 +145,7 @@ def _cards(
     return cards, present & (cards["available"] != 0)
 
 
-def _fused(process: Process, wish: Wish, basis: _Basis, proposals: Proposals) -> Fused:
+def _fused(process: Process, wish: Wish, basis: Basis, proposals: Proposals) -> Fused:
     """Scores of the proposals: the model's for a hybrid, else those of the source."""
     if wish.strategy != "hybrid":
         return Fused(proposals.scores, log_odds=False)
@@ -323,11 +162,12 @@ def _fused(process: Process, wish: Wish, basis: _Basis, proposals: Proposals) ->
         context=wish.context,
         context_keys=generation.config.context,
         kept_as=for_recommendations(generation.index),
+        closely=max(CLOSELY, wish.size),
     )
     return scoring.fused(process.memory, process.refill, process.models, asked)
 
 
-def _grounds(basis: _Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
+def _grounds(basis: Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
     """What reasons of the shown items [n] rest on."""
     start = basis.start
     if start.vectors is None:
@@ -356,7 +196,7 @@ def _by_catalogue(process: Process, wish: Wish, deadline: Deadline) -> Advice:
     must = [available, *([wish.filter] if wish.filter is not None else [])]
     by_popularity = {config.theirs("popularity"): {"order": "desc", "missing": "_last"}}
     body = {"query": {"bool": {"filter": must}}, "sort": [by_popularity], "size": wish.size}
-    hits = _search(process, wish, body, deadline)
+    hits = search(process, wish, body, deadline)
     language = explaining.language_of(wish.context) or explaining.DEFAULT_LANGUAGE
     reason = _said(POPULAR, language, {})
     items = [Recommended(hit["_id"], 0.0, "trending", reason) for hit in hits]

@@ -49,27 +49,34 @@ class Line:
         return added.astype(np.float32, copy=False)
 
 
-def of_file(content: bytes, heads: Array) -> Line | None:
-    """The line of a file of weights; raises InvalidArtifact for one that is none."""
+def of_file(content: bytes, heads: Array, *, whole: bool = True) -> Line | None:
+    """The line of a file of weights (see `of`, `within`); raises InvalidArtifact for one that is
+    none.
+    """
     try:
-        return of(unpacked(content), heads)
+        networks = unpacked(content)
+        return of(networks, heads) if whole else within(networks, heads)
     except (OSError, ValueError, KeyError) as error:
         raise InvalidArtifact(f"the network's weights cannot be read ({error})") from error
 
 
 def of(networks: Sequence[Weights], heads: Array) -> Line | None:
-    """The line that the mean of the networks is, their `heads` weighed [heads]; None for more.
+    """The line that the mean of the networks is, their `heads` weighed [heads]; None for more."""
+    beyond = any((heads @ network["heads.weight"]).any() for network in networks)
+    return None if beyond else within(networks, heads)
 
-    All of them standardise the signals alike, since they learned from the same lists.
+
+def within(networks: Sequence[Weights], heads: Array) -> Line | None:
+    """The line that the mean of the networks adds its attention to; None where they do not
+    standardise the signals alike, as those that learned from the same lists do.
     """
     first = networks[0]
-    beyond = any((heads @ network["heads.weight"]).any() for network in networks)
     alike = all(
         np.array_equal(network[name], first[name])
         for network in networks
         for name in ("signal_mean", "signal_scale")
     )
-    if beyond or not alike:
+    if not alike:
         return None
     direct = np.mean([heads @ network["direct.weight"] for network in networks], axis=0)
     constant = np.mean([heads @ network["heads.bias"] for network in networks])

@@ -66,6 +66,7 @@ class Scorer:
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
         weights = artifact.network
         self._line = None if weights is None else line.of_file(weights, self._heads)
+        self._first = None if weights is None else line.of_file(weights, self._heads, whole=False)
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._held, self._held_at = _held(artifact.manifest.reference)
         self._outputs = {o.name for o in self._session.get_outputs()}
@@ -79,6 +80,16 @@ class Scorer:
         heads, attention = self._run(model_input, ("heads", "attention"))
         residual = self._with_trees(heads[0] @ self._heads, self._shown(model_input["signals"]))
         return Scored(base + residual, base, residual, lambda: attention[0])
+
+    def first(self, model_input: ModelInput) -> Array | None:
+        """Scores [n] of the prior and the line that the network starts from: which candidates are
+        worth its look. None where it is no more than a line, or where its line cannot be told.
+        """
+        if self._line is not None or self._first is None:
+            return None
+        signals = model_input["signals"]
+        scores: Array = prior(signals, self.prior_weights)
+        return scores + self._first.residual(self._shown(signals))
 
     def _attention(self, model_input: ModelInput) -> Array:
         (attention,) = self._run(model_input, ("attention",))

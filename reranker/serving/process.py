@@ -24,6 +24,7 @@ from reranker.serving.phrasebook import Phrasebook
 from reranker.serving.pins import Pins
 from reranker.serving.recorder import Recorder, Search, send_searches
 from reranker.serving.refill import Refill, send_refill
+from reranker.serving.titles import NamesSeen
 from reranker.settings import Settings
 
 VALKEY_SECONDS_MAX = 0.2
@@ -49,6 +50,7 @@ class Process:
     rules: RuleBook
     experiments: ExperimentBook
     phrases: Phrasebook
+    names: NamesSeen
     clock: Callable[[], float] = time.time
 
     def start(self) -> None:
@@ -112,6 +114,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
             tell=drift_watch.teller(valkey),
         ),
         phrases=Phrasebook(memory),
+        names=NamesSeen(),
         rules=RuleBook(RuleStore(impatient), poll_seconds=settings.rules_poll_seconds),
         experiments=experiments,
     )

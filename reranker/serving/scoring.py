@@ -3,7 +3,7 @@
 fused = prior + residual of the model + what a slate policy and the adaptive layer add, where they
 may; without a model the prior stands for it, without Valkey the prior of what the legs said. The
 model looks at as many candidates as the window has, those that both legs together put first; the
-others follow in that order.
+others follow in that order. Where it looks closely at fewer, these are the best by its own line.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from reranker.serving.knowledge import Asked
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.refill import Refill
-from reranker.signals.build import ModelInput, assemble
+from reranker.signals.build import ModelInput, assemble, of_rows
 from reranker.signals.situation import Situation
 
 Scores = NDArray[np.float32]
@@ -87,6 +87,8 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
     table = loaded.item_table if loaded else None
     situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
     inputs = assemble(situation)
+    if loaded is not None and asked.closely is not None:
+        both, rows, inputs = _closely(loaded.scorer, asked.closely, both, rows, inputs)
     found = _by_model(asked.index, loaded, inputs, promoted=promoted)
     found = _with_policy(found, models, asked, inputs)
     adapted = _adapted(asked, found, inputs)
@@ -101,6 +103,21 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         adapted=adapted,
         own_scores=found.scores,
     )
+
+
+def _closely(
+    scorer: Scorer, count: int, both: Scores, rows: NDArray[np.intp], inputs: ModelInput
+) -> tuple[Scores, NDArray[np.intp], ModelInput]:
+    """Of the candidates at `rows` the `count` best by the line that the network starts from, and
+    the inputs of these; the others follow in the order of that line.
+    """
+    first = scorer.first(inputs) if count < len(rows) else None
+    if first is None:
+        return both, rows, inputs
+    falling = np.argsort(-first, kind="stable")
+    by_line = both.copy()
+    by_line[rows[falling]] = 1.0 / np.arange(2.0, len(rows) + 2.0, dtype=np.float32)
+    return by_line, rows[falling[:count]], of_rows(inputs, falling[:count])
 
 
 def _with_policy(found: Fused, models: Models, asked: Asked, inputs: ModelInput) -> Fused:

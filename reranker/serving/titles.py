@@ -4,11 +4,14 @@ They are read with the rights of whoever asked: what a client may not see is not
 leaves sentences without names, never a search without an answer.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from cachetools import TTLCache
 
 from indexer.catalogue.generation import Generation
 from indexer.catalogue.product import take
@@ -23,6 +26,43 @@ class Named:
 
     title: str | None
     language: str | None
+
+
+UNNAMED = Named(None, None)
+SECONDS = 60.0  # how long a changed title may be said as it was
+NAMES_MAX = 50_000
+Rights = tuple[str, ...]
+
+
+def rights(headers: Mapping[str, str]) -> Rights:
+    """Whom Elasticsearch takes the client for; others may see other items."""
+    return tuple(headers.get(name, "") for name in ("Authorization", "es-security-runas-user"))
+
+
+class NamesSeen:
+    """Names that were read a moment ago, by index and by the rights they were read with."""
+
+    def __init__(
+        self,
+        *,
+        names_max: int = NAMES_MAX,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kept: TTLCache[tuple[str, Rights, str], Named] = TTLCache(names_max, seconds, clock)
+        self._lock = threading.Lock()
+
+    def find(self, index: str, rights: Rights, ids: Iterable[str]) -> dict[str, Named]:
+        """Those of `ids` that are known."""
+        with self._lock:
+            found = {item_id: self._kept.get((index, rights, item_id)) for item_id in ids}
+        return {item_id: named for item_id, named in found.items() if named is not None}
+
+    def keep(self, index: str, rights: Rights, names: Mapping[str, Named]) -> None:
+        """Keep what was just read, an item that is not there as `UNNAMED`."""
+        with self._lock:
+            for item_id, named in names.items():
+                self._kept[index, rights, item_id] = named
 
 
 def read(
@@ -68,6 +108,12 @@ def named_in(generation: Generation, response: Mapping[str, Any]) -> dict[str, N
     hits = response.get("hits", {}).get("hits", ())
     fields = _fields(generation)
     return {hit["_id"]: _named(hit.get("_source") or {}, *fields) for hit in hits}
+
+
+def is_whole(response: Mapping[str, Any]) -> bool:
+    """Whether a response leaves nothing out: what it does not name is not there."""
+    shards = response.get("_shards", {})
+    return "hits" in response and not response.get("timed_out") and not shards.get("failed")
 
 
 def _fields(generation: Generation) -> tuple[str, str]:

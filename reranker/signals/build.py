@@ -21,7 +21,17 @@ from reranker.signals.situation import HISTORY_MAX, Situation
 
 ModelInput = dict[str, NDArray[np.float32]]
 
-__all__ = ["HISTORY_FEATURES", "HISTORY_MAX", "ModelInput", "Situation", "assemble", "columns"]
+OF_ITEMS = ("signals", "item_vectors", "item_rows")
+
+__all__ = [
+    "HISTORY_FEATURES",
+    "HISTORY_MAX",
+    "ModelInput",
+    "Situation",
+    "assemble",
+    "columns",
+    "of_rows",
+]
 
 
 def assemble(situation: Situation) -> ModelInput:
@@ -45,6 +55,12 @@ def assemble(situation: Situation) -> ModelInput:
         found["item_rows"] = situation.item_rows
         found["history_rows"] = situation.past.taste(table).rows
     return found
+
+
+def of_rows(inputs: ModelInput, rows: NDArray[np.intp]) -> ModelInput:
+    """The same list with the candidates at `rows` only, in that order."""
+    of_items = {name: inputs[name][rows] for name in OF_ITEMS if name in inputs}
+    return {**inputs, **of_items}
 
 
 def columns(situation: Situation) -> Mapping[str, NDArray[np.float32]]:

@@ -1,10 +1,11 @@
 """Recommendations with parts taken away: what is left is answered, with the reason."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import redis
 from elasticsearch import Elasticsearch
@@ -16,7 +17,9 @@ from indexer.catalogue.generation import Generation
 from indexer.embedding.encoder import open_encoder
 from reranker.app import create_app
 from reranker.retrieval.node import Nodes
+from reranker.serving import titles
 from reranker.serving.process import Process
+from reranker.serving.titles import NamesSeen
 from tests.conftest import Stack, free_port
 from tests.reranker.test_answer import process, shop
 
@@ -88,3 +91,24 @@ def test_documents_that_somebody_else_wrote_are_neighbours_too(
         assert not process.generations.has_id_column(shop)
     finally:
         es.delete(index=shop.concrete, id="foreign", refresh=True)
+
+
+def test_names_in_reasons_are_read_once(
+    process: Process, shop: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks: list[list[str]] = []
+    body = titles.body
+
+    def counted(generation: Generation, wanted: Sequence[str]) -> dict[str, Any]:
+        asks.append(list(wanted))
+        return body(generation, wanted)
+
+    monkeypatch.setattr(titles, "body", counted)
+    there = create_app(dataclasses.replace(process, names=NamesSeen())).test_client()
+    first, again = (asked(there, shop, item_ids=["lamp-b", "no-such"]) for _ in range(2))
+    assert asks == [["lamp-b", "no-such"]] or asks == [["no-such", "lamp-b"]]
+    title = process.nodes.ask(
+        "GET", f"/{shop.concrete}/_source/lamp-b", None, {}, timeout_seconds=5.0
+    )
+    assert any(orjson.loads(title.body)["title"] in item["reason"] for item in first["items"])
+    assert again["items"] == first["items"]

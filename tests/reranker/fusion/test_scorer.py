@@ -152,6 +152,23 @@ def test_a_network_that_says_more_than_a_line_is_run(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.score(made).scores, run.score(made).scores)
 
 
+def test_the_line_that_a_network_starts_from_says_which_candidates_come_first(
+    tmp_path: Path,
+) -> None:
+    whole = linear_network()
+    only_line = Scorer(artifact.load(write_networks(tmp_path / "a", [whole], keep=True)))
+    torch.nn.init.normal_(whole.heads.weight)
+    more = Scorer(artifact.load(write_networks(tmp_path / "b", [whole], keep=True)))
+    unknown = Scorer(artifact.load(write_networks(tmp_path / "c", [whole], keep=False)))
+    made = model_input(more, IDS)
+    first = more.first(made)
+    assert first is not None
+    np.testing.assert_allclose(first, only_line.score(made).scores, rtol=1e-6)
+    assert np.ptp(first) > 1.0
+    assert only_line.first(made) is None
+    assert unknown.first(made) is None
+
+
 def test_what_the_score_does_not_count_does_not_hinder_the_line(tmp_path: Path) -> None:
     made = linear_network()
     made.heads.weight.data[0] = 1.0  # clicks

@@ -1,0 +1,41 @@
+"""Names that were read a moment ago."""
+
+from reranker.serving import titles
+from reranker.serving.titles import UNNAMED, Named, NamesSeen
+
+MUG = Named("Mug", "en")
+
+
+def test_a_name_is_known_under_the_rights_it_was_read_with_only() -> None:
+    seen = NamesSeen()
+    mine, other = titles.rights({"Authorization": "a"}), titles.rights({"Authorization": "b"})
+    runs_as = titles.rights({"Authorization": "a", "es-security-runas-user": "c"})
+    seen.keep("shop-1", mine, {"mug": MUG, "gone": UNNAMED})
+    assert seen.find("shop-1", mine, ["mug", "gone", "new"]) == {"mug": MUG, "gone": UNNAMED}
+    for rights in (other, runs_as, titles.rights({})):
+        assert seen.find("shop-1", rights, ["mug"]) == {}
+    assert seen.find("shop-2", mine, ["mug"]) == {}
+
+
+def test_a_name_is_read_again_after_a_while() -> None:
+    now = [0.0]
+    seen = NamesSeen(seconds=10.0, clock=lambda: now[0])
+    seen.keep("shop", (), {"mug": MUG})
+    now[0] = 9.0
+    assert seen.find("shop", (), ["mug"]) == {"mug": MUG}
+    now[0] = 10.0
+    assert seen.find("shop", (), ["mug"]) == {}
+
+
+def test_no_more_names_are_kept_than_may_be() -> None:
+    seen = NamesSeen(names_max=2)
+    seen.keep("shop", (), dict.fromkeys("abc", MUG))
+    assert len(seen.find("shop", (), "abc")) == 2
+
+
+def test_only_a_whole_response_says_what_is_not_there() -> None:
+    whole = {"hits": {"hits": []}, "_shards": {"failed": 0}, "timed_out": False}
+    assert titles.is_whole(whole)
+    assert not titles.is_whole({**whole, "timed_out": True})
+    assert not titles.is_whole({**whole, "_shards": {"failed": 1}})
+    assert not titles.is_whole({"error": {}, "status": 404})
