@@ -3,7 +3,8 @@
 A hit is found again only under the very version of the document that a search has just seen: its
 index, id and sequence number, and the moment that it arrived, by which an index made anew under an
 old name is another one. Kept is only what depends on nothing but that version; what else there is
-of a hit is always asked for. Nothing stays longer than KEPT_SECONDS, as rights may change.
+of a hit is always asked for. Nothing stays longer than KEPT_SECONDS, as the rights of the sidecar
+itself may change.
 """
 
 import threading
@@ -17,7 +18,7 @@ import orjson
 from reranker.retrieval.query import ARRIVAL_COLUMN, PAGE_KEYS, needs_query
 from reranker.retrieval.request import RankedRequest
 
-KEPT_SECONDS = 60.0
+KEPT_SECONDS = 600.0
 # What of a page's hits depends on the document alone; fields also depend on the mapping.
 _OF_THE_DOCUMENT = ("_source", "version", "seq_no_primary_term")
 _BYTES_BESIDE = 500  # of an entry's key and places, about
