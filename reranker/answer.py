@@ -39,6 +39,7 @@ from reranker.serving import (
     pins,
     ruling,
     scored,
+    shown,
     trialling,
 )
 from reranker.serving.call import Call
@@ -312,6 +313,7 @@ def _start_search(process: Process, call: Call, vector: Vector | None) -> Asking
         fetch.vector_search(call.generation, process.settings.num_candidates),
         call.generation.config.search_fields,
         id_column=process.generations.has_id_column(call.generation),
+        versions=shown.keepable(process, call) is not None,
         beside=ruling.beside(call.effects),
     )
     return fetch.start(

@@ -37,6 +37,11 @@ class Settings(Checked):
     records_cached: int = Field(
         100_000, ge=0, description="Item cards, and likewise popularity records, a process keeps."
     )
+    documents_cached_bytes: int = Field(
+        33_554_432,
+        ge=0,
+        description="Bytes of shown hits that a process keeps for 10 minutes; 0: none.",
+    )
     shoppers_cached: int = Field(
         200, ge=0, description="Shoppers whose history a process keeps ready for their next search."
     )

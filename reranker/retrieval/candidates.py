@@ -61,7 +61,8 @@ class Retrieved:
 
     `groups` has each candidate's value of the collapse field, None where nothing is collapsed;
     `marks` which of the marks each matches, by their numbers, empty where none were asked for.
-    `pinned` are the documents found by id, with their value of the collapse field.
+    `pinned` are the documents found by id, with their value of the collapse field; `legs` are the
+    hits of each leg.
     """
 
     candidates: Candidates
@@ -74,6 +75,7 @@ class Retrieved:
     degraded: str | None = None
     marks: Sequence[frozenset[int]] = ()
     pinned: Mapping[str, str | None] = field(default_factory=dict)
+    legs: Sequence[Sequence[Mapping[str, Any]]] = ()
 
     def marked(self, reason: str) -> "Retrieved":
         """The same retrieval, degraded for `reason`."""
@@ -109,6 +111,7 @@ def decode(
         degraded=_partial(responses),
         marks=marks_of(candidates.ids, (*knn, *keyword)),
         pinned={hit["_id"]: _group(hit, collapse_field) for hit in pinned},
+        legs=(keyword, knn, pinned),
     )
 
 

@@ -23,7 +23,9 @@ PAGE_KEYS = (
     *("seq_no_primary_term", "highlight"),
 )
 ID_COLUMN = "hitweave.id"
+ARRIVAL_COLUMN = "hitweave.received_at"
 IDS_BY_COLUMN = {"_source": False, "stored_fields": "_none_", "docvalue_fields": [ID_COLUMN]}
+VERSIONS = {"seq_no_primary_term": True, "docvalue_fields": [ID_COLUMN, ARRIVAL_COLUMN]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,19 @@ def legs(
     search_fields: Sequence[str],
     *,
     id_column: bool,
+    versions: bool = False,
     beside: Beside = NOTHING_BESIDE,
 ) -> Legs:
     """Both candidate legs and, where facets are asked, the one that counts over their union.
 
     Without a vector there is no kNN leg, and the keyword leg answers the facets itself. With
     `id_column` hits carry their id from a column: reading `_id` means reading documents from disk,
-    which takes longer than the search itself.
+    which takes longer than the search itself. With `versions` besides, of which version they are.
     """
     query = keyword_query(request, search_fields)
     shared = {name: request.body[name] for name in LEG_KEYS if name in request.body}
     shared |= IDS_BY_COLUMN if id_column else {"_source": False}
+    shared |= VERSIONS if id_column and versions else {}
     if collapse := request.body.get("collapse"):
         shared["collapse"] = collapse
     narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))

@@ -9,13 +9,14 @@ from reranker.experiments.exposure import Exposure
 from reranker.response import Page, Took
 from reranker.retrieval import fetch
 from reranker.retrieval import query as bodies
-from reranker.retrieval.node import Pending
-from reranker.serving import explaining
+from reranker.retrieval.documents import versions_of
+from reranker.serving import explaining, shown
 from reranker.serving.call import Call
 from reranker.serving.explaining import Explainable, Told
 from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
+from reranker.serving.shown import Known
 
 
 def page(
@@ -49,7 +50,8 @@ def page(
         ids, scores = [ids[at] for at in kept], [scores[at] for at in kept]
     pinned = partial(process.pins.keep, key, pin) if keep and not pin.fits_on(request) else None
     bare = just_found and not bodies.needs_documents(request)
-    hits, scores = _hits(process, call, ids, scores, pinned or (lambda: None), bare=bare)
+    known = _known(process, call, ranking, ids) if just_found and ranking else None
+    hits, scores = _hits(process, call, ids, scores, pinned or (lambda: None), known, bare=bare)
     page_ms = call.deadline.took_ms() - started_ms
     told = _told(process, call, ranking, [hit["_id"] for hit in hits])
     retrieved = ranking.retrieved if ranking else None
@@ -129,6 +131,7 @@ def _hits(
     ids: Sequence[str],
     scores: Sequence[float],
     meanwhile: Callable[[], None],
+    known: Known | None,
     *,
     bare: bool,
 ) -> tuple[list[Mapping[str, Any]], list[float]]:
@@ -141,12 +144,15 @@ def _hits(
     if bare:
         concrete = call.generation.concrete
         return [response.bare_hit(concrete, name) for name in ids], list(scores)
-    body = bodies.page(call.request, ids, call.generation.config.search_fields)
-    sent = _sent(process, call, body)
-    meanwhile()
-    found = {hit["_id"]: hit for hit in fetch.found_by(sent)["hits"]["hits"]}
-    shown = [(found[name], score) for name, score in zip(ids, scores, strict=True) if name in found]
-    return [hit for hit, _ in shown], [score for _, score in shown]
+    found = shown.hits(process, call, ids, known, meanwhile)
+    there = [(found[name], score) for name, score in zip(ids, scores, strict=True) if name in found]
+    return [hit for hit, _ in there], [score for _, score in there]
+
+
+def _known(process: Process, call: Call, ranking: Ranking, ids: Sequence[str]) -> Known | None:
+    """What tells which of the hits just found are kept; None where none may be."""
+    form = shown.keepable(process, call)
+    return None if form is None else Known(versions_of(ids, ranking.retrieved.legs), form)
 
 
 def _shown_as_asked(process: Process, call: Call) -> None:
@@ -182,15 +188,4 @@ def _own_ids(
 
 
 def _search(process: Process, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
-    return fetch.found_by(_sent(process, call, body))
-
-
-def _sent(process: Process, call: Call, body: Mapping[str, Any]) -> Pending:
-    return fetch.send(
-        process.nodes,
-        call.target,
-        call.request,
-        body,
-        call.headers,
-        timeout_seconds=process.nodes.timeout_seconds,
-    )
+    return fetch.found_by(shown.sent(process, call, body))

@@ -10,6 +10,7 @@ from indexer.errors import HitweaveError
 from indexer.settings import Settings as ServerSettings
 from reranker.experiments.experiment_book import ExperimentBook
 from reranker.experiments.experiment_store import ExperimentStore
+from reranker.retrieval.documents import Documents
 from reranker.retrieval.node import Nodes
 from reranker.retrieval.query_vector import QueryVectors
 from reranker.rules.rule_book import RuleBook
@@ -38,6 +39,7 @@ class Process:
     settings: Settings
     pseudonym_key: str
     nodes: Nodes
+    documents: Documents
     generations: Generations
     vectors: QueryVectors
     memory: Memory
@@ -90,6 +92,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
         settings=settings,
         pseudonym_key=key,
         nodes=Nodes(servers),
+        documents=Documents(settings.documents_cached_bytes),
         generations=generations,
         vectors=vectors,
         memory=memory,

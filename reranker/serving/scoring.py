@@ -4,8 +4,13 @@ fused = prior + residual of the model + what a slate policy and the adaptive lay
 may; without a model the prior stands for it, without Valkey the prior of what the legs said. The
 model looks at as many candidates as the window has, those that both legs together put first; the
 others follow in that order. Where it looks closely at fewer, these are the best by its own line.
+
+One thread of a process computes at a time. The many short array operations of a list let go of the
+interpreter each, so that threads which all compute would wake each other at every one of them;
+nobody reads from a server meanwhile.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,14 +27,16 @@ from reranker.fusion.scorer import Scored, Scorer
 from reranker.retrieval.candidates import Candidates
 from reranker.serving import adaptation, knowledge
 from reranker.serving.adaptation import Adapted
-from reranker.serving.knowledge import Asked
+from reranker.serving.knowledge import Asked, Items, Known
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.refill import Refill
 from reranker.signals.build import ModelInput, assemble, of_rows
+from reranker.signals.item_table import ItemTable
 from reranker.signals.situation import Situation
 
 Scores = NDArray[np.float32]
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,14 +86,38 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         remembered = knowledge.items(memory, refill, asked.index, candidates.ids, asked.dims)
     except ValkeyUnavailable:
         return Fused(baseline.prior_of_legs(candidates), degraded="valkey_unavailable")
+    with _TURN:
+        table = loaded.item_table if loaded else None
+        looked_at = _looked_at(asked, asked.who, both, remembered, table)
+        return _computed(asked, models, loaded, looked_at, promoted=promoted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LookedAt:
+    """`rows` [m] of the candidates, and everything their signals are computed from."""
+
+    both: Scores
+    rows: NDArray[np.intp]
+    available: NDArray[np.bool_]
+    situation: Situation
+
+
+def _looked_at(
+    asked: Asked, who: Known, both: Scores, remembered: Items, table: ItemTable | None
+) -> _LookedAt:
+    candidates, available = asked.candidates, remembered.available
     rows = np.arange(len(candidates))
-    looked_at, seen = candidates, remembered
     if len(candidates) > asked.window:
         rows = np.argsort(-both, kind="stable")[: asked.window]
-        looked_at, seen = candidates.take(rows), remembered.take(rows)
-    table = loaded.item_table if loaded else None
-    situation = knowledge.situation(asked, asked.who, looked_at, seen, table)
-    inputs = assemble(situation)
+        candidates, remembered = candidates.take(rows), remembered.take(rows)
+    situation = knowledge.situation(asked, who, candidates, remembered, table)
+    return _LookedAt(both, rows, available, situation)
+
+
+def _computed(
+    asked: Asked, models: Models, loaded: Loaded | None, seen: _LookedAt, *, promoted: bool
+) -> Fused:
+    inputs, both, rows = assemble(seen.situation), seen.both, seen.rows
     if loaded is not None and asked.closely is not None:
         both, rows, inputs = _closely(loaded.scorer, asked.closely, both, rows, inputs)
     found = _by_model(asked.index, loaded, inputs, promoted=promoted)
@@ -97,9 +128,9 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
         found,
         scores=_placed(both, rows, scores),
         rows=rows,
-        history=asked.who.past.history["item"],
-        available=remembered.available,
-        situation=situation,
+        history=None if asked.who is None else asked.who.past.history["item"],
+        available=seen.available,
+        situation=seen.situation,
         adapted=adapted,
         own_scores=found.scores,
     )
