@@ -16,7 +16,12 @@ class Settings(Checked):
 
     host: str = Field("127.0.0.1", description="Address the sidecar listens on.")
     port: int = Field(8600, ge=1, le=65535, description="Port the sidecar listens on.")
-    sidecar_processes: int = Field(2, ge=1, le=256, description="Processes that answer requests.")
+    sidecar_processes: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="Processes that answer requests; each scores one list at a time: one a core.",
+    )
     sidecar_threads: int = Field(8, ge=1, le=256, description="Threads in each of them.")
     deadline_ms: int = Field(500, ge=20, description="Time for a whole search.")
     rank_window_size: int = Field(
