@@ -82,6 +82,8 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
     with suppress(ElasticsearchUnavailable):
         asking = _ask(process, wish, basis, names, deadline)
     past = basis.past  # made ready while Elasticsearch searches
+    if basis.loaded is not None:
+        past.taste(basis.loaded.item_table)
     found = {
         "own": lambda: sources.own(basis.mine, PER_SOURCE),
         "bought_together": lambda: sources.together(

@@ -48,15 +48,17 @@ def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str]
     scores: dict[str, float] = {}
     source: dict[str, tuple[float, str]] = {}
     for name, found in lists.items():
-        share = SHARES[name]
-        for place, item_id in enumerate((i for i in found.ids if i not in without), 1):
-            part = share / (RANK_CONSTANT + place)
+        ids = [item_id for item_id in found.ids if item_id not in without]
+        parts = (SHARES[name] / (RANK_CONSTANT + np.arange(1, len(ids) + 1))).tolist()
+        for item_id, part in zip(ids, parts, strict=True):
+            own = (part, name)
             if item_id not in scores:
-                scores[item_id], source[item_id] = part, (part, name)
+                scores[item_id], source[item_id] = part, own
                 continue
             scores[item_id] += part
-            source[item_id] = max(source[item_id], (part, name))
-    best = sorted(scores, key=lambda item_id: -scores[item_id])[:window]
+            if own > source[item_id]:
+                source[item_id] = own
+    best = sorted(scores, key=scores.__getitem__, reverse=True)[:window]
     most = sum(SHARES.values()) / (RANK_CONSTANT + 1)
     return Proposals(
         ids=best,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from cachetools import TTLCache
 
 from indexer.catalogue.generation import Generation
 from indexer.catalogue.product import take
@@ -32,6 +31,7 @@ UNNAMED = Named(None, None)
 SECONDS = 60.0  # how long a changed title may be said as it was
 NAMES_MAX = 50_000
 Rights = tuple[str, ...]
+Names = dict[tuple[str, Rights], dict[str, Named]]
 
 
 def rights(headers: Mapping[str, str]) -> Rights:
@@ -40,7 +40,11 @@ def rights(headers: Mapping[str, str]) -> Rights:
 
 
 class NamesSeen:
-    """Names that were read a moment ago, by index and by the rights they were read with."""
+    """Names that were read a moment ago, by index and by the rights they were read with.
+
+    What was read in one half of `seconds` is forgotten together at the end of the next one, or as
+    soon as half of `names_max` have come since.
+    """
 
     def __init__(
         self,
@@ -49,20 +53,36 @@ class NamesSeen:
         seconds: float = SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kept: TTLCache[tuple[str, Rights, str], Named] = TTLCache(names_max, seconds, clock)
+        self._half, self._half_of_names, self._clock = seconds / 2, names_max // 2, clock
+        self._latest: Names = {}
+        self._earlier: Names = {}
+        self._count, self._until = 0, clock() + self._half
         self._lock = threading.Lock()
 
     def find(self, index: str, rights: Rights, ids: Iterable[str]) -> dict[str, Named]:
         """Those of `ids` that are known."""
         with self._lock:
-            found = {item_id: self._kept.get((index, rights, item_id)) for item_id in ids}
-        return {item_id: named for item_id, named in found.items() if named is not None}
+            self._forget()
+            kept = [names.get((index, rights), {}) for names in (self._latest, self._earlier)]
+        latest, earlier = kept
+        found = ((item_id, latest.get(item_id) or earlier.get(item_id)) for item_id in ids)
+        return {item_id: named for item_id, named in found if named is not None}
 
     def keep(self, index: str, rights: Rights, names: Mapping[str, Named]) -> None:
         """Keep what was just read, an item that is not there as `UNNAMED`."""
         with self._lock:
-            for item_id, named in names.items():
-                self._kept[index, rights, item_id] = named
+            self._forget()
+            self._latest.setdefault((index, rights), {}).update(names)
+            self._count += len(names)
+
+    def _forget(self) -> None:
+        late = self._clock() - self._until
+        if late < 0 and self._count < self._half_of_names:
+            return
+        self._earlier = {} if late >= self._half else self._latest
+        self._latest, self._count = {}, 0
+        if late >= 0:
+            self._until += self._half * (1 + late // self._half)
 
 
 def read(
