@@ -161,7 +161,7 @@ def _add(
     labels = _labels(case, candidates)
     if not labels.any():
         return
-    situation = _situation(case, moment, world, candidates, past, items)
+    situation = situation_of(case, moment, world, candidates, past, items)
     shown_as = _shown_as(case, situation, labels, assembly, random)
     if shown_as is None:
         return
@@ -276,7 +276,7 @@ def past_of(shopper: ShopperProfile, moment: Moment, goods: Goods) -> Past:
     return Past(shopper, cards if ids else None, moment.partners(ids), moment.at)
 
 
-def _situation(
+def situation_of(
     case: Case,
     moment: Moment,
     world: World,
@@ -284,6 +284,7 @@ def _situation(
     past: Past,
     items: NDArray[np.intp],
 ) -> Situation:
+    """What the signals of a case's candidates, the goods at `items`, are made of."""
     return Situation(
         candidates=candidates,
         query_vector=world.query_vectors[case.query] if case.query else None,

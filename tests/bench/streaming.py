@@ -215,7 +215,8 @@ def ranked(world: World, scorer: Scorer, moment: Moment, case: Case) -> Ranked:
     near = (found.bm25_rank <= WINDOW) | (found.knn_rank <= WINDOW)
     candidates = found.take(np.flatnonzero(near & (world.goods.rows(found.ids) >= 0)))
     items = world.goods.rows(candidates.ids)
-    inputs = assemble(dataset._situation(case, moment, world, candidates, items))
+    past = dataset.past_of(moment.shopper(case.user), moment, world.goods)
+    inputs = assemble(dataset.situation_of(case, moment, world, candidates, past, items))
     target = candidates.ids.index(case.target) if case.target in candidates.ids else None
     return Ranked(
         scores=scorer.score(inputs).scores,
