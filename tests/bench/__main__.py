@@ -214,7 +214,7 @@ def about(es: Elasticsearch, index: str) -> dict[str, Any]:
 
 def some_titles(es: Elasticsearch, index: str, count: int = 5000) -> list[str]:
     """Titles of the index to make searches of."""
-    found = es.search(index=index, query={"match_all": {}}, size=count, source=["title"])
+    found = es.search(index=index, query={"match_all": {}}, size=count, source_includes=["title"])
     return [hit["_source"]["title"] for hit in found["hits"]["hits"]]
 
 

@@ -65,4 +65,5 @@ def quantised(vectors: Vectors, parts: int, seed: int) -> Vectors:
 def unit(vectors: Vectors) -> Vectors:
     """The same directions, of length 1."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(length, 1e-9)).astype(np.float32)
+    found: Vectors = (vectors / np.maximum(length, 1e-9)).astype(np.float32)
+    return found

@@ -75,8 +75,10 @@ class World:
         policy = self.chances[1].mean(axis=0)
         fold = reward_table.folds(group.size, seed, group)
         of_shown, of_target = reward_table.cross_fitted(shown, policy, fold)
-        flat = (it.ravel() for it in (reward, old, new))
-        return Impressions(*flat, model_shown=of_shown, model_target=of_target, group=group)
+        clicks, logged, target = (it.ravel() for it in (reward, old, new))
+        return Impressions(
+            clicks, logged, target, model_shown=of_shown, model_target=of_target, group=group
+        )
 
 
 def world(click_rate: float, spread: float, seed: int) -> World:

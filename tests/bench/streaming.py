@@ -46,6 +46,7 @@ from reranker.learning import dataset, goods, material, moments
 from reranker.learning.cases import Case
 from reranker.learning.dataset import World
 from reranker.learning.moments import Moment
+from reranker.retrieval.candidates import Candidates
 from reranker.serving.adaptation import segment_of
 from reranker.signals.build import assemble
 
@@ -114,9 +115,12 @@ def lists_of(args: argparse.Namespace) -> tuple[list[Ranked], list[Ranked]]:
     generation = resolve(es, args.index)
     catalogue = goods.read(es, valkey, generation)
     registry = Registry(servers.models_dir, args.index)
-    loaded = artifact.load(registry.path(args.model or registry.current()), measured=args.tail)
+    version = args.model or registry.current()
+    if version is None:
+        raise SystemExit(f"no model serves {args.index}: `hitweave train {args.index}`")
+    loaded = artifact.load(registry.path(version), measured=args.tail)
     key = servers.pseudonym_key.get_secret_value()
-    before, stream = read_events(args.before, key), []
+    before = read_events(args.before, key)
     if args.tail:
         cut = datetime.fromisoformat(loaded.manifest.data["cut"]).timestamp()
         before, stream = split(before, cut)
@@ -125,7 +129,8 @@ def lists_of(args: argparse.Namespace) -> tuple[list[Ranked], list[Ranked]]:
     searched = searches(args, stream, dict(zip(catalogue.ids, catalogue.titles, strict=True)), key)
     console.print(f"{len(before)} events before, {len(stream)} after, {len(searched)} cases")
     texts = list(dict.fromkeys(it.case.query for it in searched))
-    found, vectors = {}, {}
+    found: dict[str, Candidates] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
     for first in range(0, len(texts), material.QUERIES_AT_ONCE):
         batch = texts[first : first + material.QUERIES_AT_ONCE]
         candidates, encoded = material._find(es, generation, batch, WINDOW)
@@ -257,8 +262,8 @@ def streamed(
         scores = it.scores + layer.gain * layer.part(features, it.segment)
         found[number] = reciprocal_rank(scores, it.target)
         order = np.argsort(-scores, kind="stable")[:shown]
-        here = np.flatnonzero(order == it.target) if it.target is not None else []
-        place = choose(len(order), int(here[0]) if len(here) else None, random)
+        here = np.flatnonzero(order == (-1 if it.target is None else it.target)).tolist()
+        place = choose(len(order), here[0] if here else None, random)
         if place is not None and len(order) > 1:
             lesson = Lesson(features[order], it.scores[order], place, 1.0, it.segment)
             layer = adaptive.learn(layer, lesson)

@@ -85,7 +85,7 @@ def searched_bytes(es: Elasticsearch, name: str, kind: str, count: int) -> int:
     """
     stats = es.indices.stats(index=name, metric="dense_vector").body["_all"]["primaries"]
     off_heap = stats["dense_vector"]["off_heap"]
-    whole = off_heap["total_size_bytes"]
+    whole = int(off_heap["total_size_bytes"])
     if kind != "hnsw":
-        whole -= off_heap["total_vec_size_bytes"]
+        whole -= int(off_heap["total_vec_size_bytes"])
     return round(whole / count)
