@@ -22,6 +22,7 @@ from reranker.retrieval.candidates import NoIdColumn, named_hits
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.node import JSON, LateAnswer
 from reranker.retrieval.query import IDS_BY_COLUMN
+from reranker.retrieval.request import rights
 from reranker.retrieval.several import Several
 from reranker.serving import titles
 from reranker.serving.deadline import Deadline
@@ -105,8 +106,8 @@ def _names(process: Process, wish: Wish, start: Past) -> _Names:
     """What the items that a reason may name are called, where that was read a moment ago."""
     if not len(start.history) or NAMELESS.issuperset(wish.sources):
         return _Names({}, ())
-    ids, rights = start.shopper.ids(len(start.history)), titles.rights(wish.headers)
-    known = process.names.find(wish.generation.concrete, rights, ids)
+    ids = start.shopper.ids(len(start.history))
+    known = process.names.find(wish.generation.concrete, rights(wish.headers), ids)
     return _Names(known, [item_id for item_id in ids if item_id not in known])
 
 
@@ -188,7 +189,7 @@ def _learn(process: Process, wish: Wish, names: _Names, response: Mapping[str, A
     names.known.update(read)
     if titles.is_whole(response):
         everyone = {item_id: read.get(item_id, titles.UNNAMED) for item_id in names.unknown}
-        process.names.keep(wish.generation.concrete, titles.rights(wish.headers), everyone)
+        process.names.keep(wish.generation.concrete, rights(wish.headers), everyone)
 
 
 def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:

@@ -66,7 +66,9 @@ class Scorer:
         self._heads = np.array(list(artifact.manifest.head_weights.values()), dtype=np.float32)
         weights = artifact.network
         self._line = None if weights is None else line.of_file(weights, self._heads)
-        self._first = None if weights is None else line.of_file(weights, self._heads, whole=False)
+        self._first: line.Line | None = None
+        if weights is not None and self._line is None:
+            self._first = line.of_file(weights, self._heads, whole=False)
         self._inputs = {i.name for i in self._session.get_inputs()}
         self._held, self._held_at = _held(artifact.manifest.reference)
         self._outputs = {o.name for o in self._session.get_outputs()}
@@ -85,7 +87,7 @@ class Scorer:
         """Scores [n] of the prior and the line that the network starts from: which candidates are
         worth its look. None where it is no more than a line, or where its line cannot be told.
         """
-        if self._line is not None or self._first is None:
+        if self._first is None:
             return None
         signals = model_input["signals"]
         scores: Array = prior(signals, self.prior_weights)

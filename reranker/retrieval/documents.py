@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from reranker.retrieval.query import ARRIVAL_COLUMN, PAGE_KEYS, needs_query
-from reranker.retrieval.request import RankedRequest
+from reranker.retrieval.request import RankedRequest, rights
 
 KEPT_SECONDS = 600.0
 # What of a page's hits depends on the document alone; fields also depend on the mapping.
@@ -60,7 +60,7 @@ def form(request: RankedRequest, headers: Mapping[str, str]) -> bytes | None:
     """In which form hits are shown; None where they may differ while the document does not, and
     for clients that come with rights of their own.
     """
-    if any(name in headers for name in ("Authorization", "es-security-runas-user")):
+    if rights(headers):
         return None
     if needs_query(request) or "runtime_mappings" in request.body:
         return None

@@ -50,6 +50,15 @@ class Headers(Protocol):
         ...
 
 
+Rights = tuple[tuple[str, str], ...]
+
+
+def rights(headers: Mapping[str, str]) -> Rights:
+    """Whom a client names to Elasticsearch, be it nobody; empty where it leaves that to us."""
+    named = ("Authorization", "es-security-runas-user")
+    return tuple((name, headers[name]) for name in named if name in headers)
+
+
 @dataclass(frozen=True, slots=True)
 class Defaults:
     """What the index's configuration and the settings say where the request says nothing."""

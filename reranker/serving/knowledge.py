@@ -59,8 +59,8 @@ class Asked:
     """A list to score: for which words, whom and which index.
 
     `window` is how many candidates the model looks at, `closely` how many of these its network
-    does, None: all; `recipe_digest` and `dims` are those of the
-    index's vectors; `kept_as` names whose models score, None: those of the index's searches;
+    does, None: all; `recipe_digest` and `dims` are those of the index's vectors; `kept_as` names
+    whose models score, None: those of the index's searches;
     `model` is a version in place of the serving one. `layer` is the key that the
     adaptive layer was read by, None: it was not. `policy` says whether a slate policy may add to
     the scores. Of `context` the model goes by `context_keys` and by what it always knows.

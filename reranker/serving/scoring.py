@@ -128,7 +128,7 @@ def _computed(
         found,
         scores=_placed(both, rows, scores),
         rows=rows,
-        history=None if asked.who is None else asked.who.past.history["item"],
+        history=seen.situation.history["item"],
         available=seen.available,
         situation=seen.situation,
         adapted=adapted,

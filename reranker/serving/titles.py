@@ -17,6 +17,7 @@ from indexer.catalogue.product import take
 from indexer.errors import ElasticsearchUnavailable
 from indexer.telemetry import log
 from reranker.retrieval.node import JSON, Nodes
+from reranker.retrieval.request import Rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,7 @@ class Named:
 UNNAMED = Named(None, None)
 SECONDS = 60.0  # how long a changed title may be said as it was
 NAMES_MAX = 50_000
-Rights = tuple[str, ...]
 Names = dict[tuple[str, Rights], dict[str, Named]]
-
-
-def rights(headers: Mapping[str, str]) -> Rights:
-    """Whom Elasticsearch takes the client for; others may see other items."""
-    return tuple(headers.get(name, "") for name in ("Authorization", "es-security-runas-user"))
 
 
 class NamesSeen:

@@ -130,6 +130,7 @@ def test_what_depends_on_more_than_the_document_is_always_asked_for(body: dict[s
 @pytest.mark.parametrize("header", ["Authorization", "es-security-runas-user"])
 def test_clients_with_rights_of_their_own_are_always_asked_for(header: str) -> None:
     assert documents.form(asked(), {header: "somebody"}) is None
+    assert documents.form(asked(), {header: ""}) is None
     assert documents.form(asked(), {"X-Opaque-Id": "somebody"}) is not None
 
 

@@ -1,5 +1,6 @@
 """Names that were read a moment ago."""
 
+from reranker.retrieval.request import rights
 from reranker.serving import titles
 from reranker.serving.titles import UNNAMED, Named, NamesSeen
 
@@ -8,13 +9,20 @@ MUG = Named("Mug", "en")
 
 def test_a_name_is_known_under_the_rights_it_was_read_with_only() -> None:
     seen = NamesSeen()
-    mine, other = titles.rights({"Authorization": "a"}), titles.rights({"Authorization": "b"})
-    runs_as = titles.rights({"Authorization": "a", "es-security-runas-user": "c"})
+    mine, other = rights({"Authorization": "a"}), rights({"Authorization": "b"})
+    runs_as = rights({"Authorization": "a", "es-security-runas-user": "c"})
     seen.keep("shop-1", mine, {"mug": MUG, "gone": UNNAMED})
     assert seen.find("shop-1", mine, ["mug", "gone", "new"]) == {"mug": MUG, "gone": UNNAMED}
-    for rights in (other, runs_as, titles.rights({})):
-        assert seen.find("shop-1", rights, ["mug"]) == {}
+    for others in (other, runs_as, rights({}), rights({"Authorization": ""})):
+        assert seen.find("shop-1", others, ["mug"]) == {}
     assert seen.find("shop-2", mine, ["mug"]) == {}
+
+
+def test_an_empty_name_is_not_the_same_as_none() -> None:
+    seen = NamesSeen()
+    seen.keep("shop", rights({}), {"mug": MUG})
+    assert seen.find("shop", rights({}), ["mug"]) == {"mug": MUG}
+    assert seen.find("shop", rights({"Authorization": ""}), ["mug"]) == {}
 
 
 def test_a_name_is_read_again_after_a_while() -> None:
