@@ -46,3 +46,4 @@ format: setup ## format the code and mend what lint can mend
 
 clean: ## remove what the targets made, but not .hitweave
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find indexer reranker compose -name "*.nb[ic]" -delete

@@ -16,7 +16,8 @@ RUN --mount=type=cache,target=/uv-cache uv sync --frozen --no-dev --no-editable 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 hitweave && install --directory --owner hitweave /data
 COPY --from=build /app/.venv /app/.venv
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 HITWEAVE_HOME=/data
+# What is compiled at the first start is kept with the data.
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 HITWEAVE_HOME=/data NUMBA_CACHE_DIR=/data/compiled
 USER hitweave
 WORKDIR /data
 EXPOSE 8600

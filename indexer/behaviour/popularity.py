@@ -6,6 +6,7 @@ record has no variable part, and a request decodes all its candidates with one `
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +43,63 @@ RECORD = np.dtype(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Popularity:
-    """Counts of n items as of one moment; absent items have zero counts and NaN ages."""
+    """Counts of n items as of `now` (seconds), worked out where they are asked for; the future
+    counts as now. Absent items have zero counts and NaN ages; more returned than bought counts as
+    nothing bought.
+    """
 
-    present: NDArray[np.bool_]  # [n]
-    decayed: NDArray[np.float32]  # [n, kinds, half lives]
-    total: NDArray[np.float32]  # [n, kinds]
-    buyers: NDArray[np.float32]  # [n] distinct buyers, about
-    first_age_days: NDArray[np.float32]  # [n]
-    last_age_days: NDArray[np.float32]  # [n, kinds]
+    records: NDArray[np.void]  # [n] of RECORD
+    now: float
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Of which items anything is known [n]."""
+        present: NDArray[np.bool_] = np.isfinite(self.records["reference"])
+        return present
+
+    @cached_property
+    def decayed(self) -> NDArray[np.float32]:
+        """Decayed counts [n, kinds, half lives]."""
+        age = np.where(self.present, self.now - self.records["reference"], 0.0)
+        decayed = self.records["decayed"] * _decay(age)[:, None, :]
+        return np.maximum(decayed, 0.0).astype(np.float32)
+
+    @cached_property
+    def total(self) -> NDArray[np.float32]:
+        """All that ever was [n, kinds]."""
+        total: NDArray[np.float32] = np.maximum(self.records["total"], 0.0)
+        return total
+
+    @cached_property
+    def buyers(self) -> NDArray[np.float32]:
+        """Distinct buyers [n] by linear counting (Whang et al. 1990): -m ln(share of zero bits);
+        about 7,000 at the most.
+        """
+        zero = BUYER_BITS - np.bitwise_count(self.records["buyers"]).sum(axis=1, dtype=np.int64)
+        estimate = -BUYER_BITS * np.log(np.maximum(zero, 1) / BUYER_BITS)
+        return np.asarray(estimate, dtype=np.float32)
+
+    @cached_property
+    def first_age_days(self) -> NDArray[np.float32]:
+        """Days since the first event [n]."""
+        return self._age_days(self.records["first"])
+
+    @cached_property
+    def last_age_days(self) -> NDArray[np.float32]:
+        """Days since the last event of each kind [n, kinds]."""
+        return self._age_days(self.records["last"])
+
+    def _age_days(self, times: NDArray[np.float64]) -> NDArray[np.float32]:
+        age = np.where(np.isfinite(times), np.maximum(self.now - times, 0.0), np.nan)
+        return (age / DAY_SECONDS).astype(np.float32)
+
+    def without(self, hidden: NDArray[np.bool_]) -> "Popularity":
+        """The same with nothing known of the items at `hidden` [n]."""
+        records = self.records.copy()
+        records[hidden] = np.frombuffer(_EMPTY, RECORD)[0]
+        return Popularity(records, self.now)
 
 
 @dataclass(frozen=True)
@@ -113,36 +161,11 @@ def fold(blobs: Sequence[bytes | None], events: ItemEvents) -> list[bytes]:
 
 
 def unpack_many(blobs: Sequence[bytes | None], now: float) -> Popularity:
-    """Counts of the items of `blobs` as of `now` (seconds); the future counts as now.
-
-    More returned than bought counts as nothing bought.
-    """
-    records = read(blobs)
-    present = np.isfinite(records["reference"])
-    age = np.where(present, now - records["reference"], 0.0)
-    with np.errstate(invalid="ignore"):
-        first = np.where(present, np.maximum(now - records["first"], 0.0), np.nan)
-        last = np.maximum(now - records["last"], 0.0)
-    last[~np.isfinite(last)] = np.nan
-    decayed = records["decayed"] * _decay(age)[:, None, :]
-    return Popularity(
-        present=present,
-        decayed=np.maximum(decayed, 0.0).astype(np.float32),
-        total=np.maximum(records["total"], 0.0),
-        buyers=_distinct(records["buyers"]),
-        first_age_days=(first / DAY_SECONDS).astype(np.float32),
-        last_age_days=(last / DAY_SECONDS).astype(np.float32),
-    )
+    """Counts of the items of `blobs` as of `now` (seconds)."""
+    return Popularity(read(blobs), now)
 
 
 def _decay(age_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Factors [n, half lives]; an age below zero counts as zero, an infinite one as forgotten."""
     factors: NDArray[np.float64] = np.exp2(-np.maximum(age_seconds, 0.0)[:, None] / _HALF_LIVES)
     return factors
-
-
-def _distinct(bitmaps: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Linear counting (Whang et al. 1990): -m ln(share of zero bits); about 7,000 at the most."""
-    zero = BUYER_BITS - np.bitwise_count(bitmaps).sum(axis=1, dtype=np.int64)
-    estimate = -BUYER_BITS * np.log(np.maximum(zero, 1) / BUYER_BITS)
-    return np.asarray(estimate, dtype=np.float32)

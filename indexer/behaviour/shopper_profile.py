@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from indexer.behaviour.popularity import (
     CART,
-    DAY_SECONDS,
     KIND_OF_ACTION,
     KINDS,
     PURCHASE,
@@ -162,15 +161,6 @@ def merged(into: bytes | None, other: bytes) -> bytes:
     own["last"] = np.maximum(own["last"], added["last"])
     records[row] = own
     return encode(_latest(header, records, list(rows)))
-
-
-def regularity(records: NDArray[np.void], now: float) -> NDArray[np.float32]:
-    """How due a repeat is [n]: days since the last purchase over the mean gap; NaN below two."""
-    count = records["count"][:, PURCHASE]
-    gap = (records["last_purchase"] - records["first_purchase"]) / np.maximum(count - 1, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        due = (now - records["last_purchase"]) / np.maximum(gap, DAY_SECONDS)
-    return np.where(count >= 2, due, np.nan).astype(np.float32)
 
 
 def _grown(old: NDArray[np.void], new_ids: Sequence[str]) -> NDArray[np.void]:

@@ -17,7 +17,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour.popularity import Popularity
 from indexer.behaviour.query_stats import QueryStats
 from reranker.fusion.baseline import prior
 from reranker.signals.item_table import ItemTable
@@ -53,7 +52,7 @@ def without(situation: Situation, hidden: Rows) -> Situation:
     table = situation.item_table
     return replace(
         situation,
-        popularity=_untouched(situation.popularity, hidden),
+        popularity=situation.popularity.without(hidden),
         partners=[rows[~np.isin(rows["item"], gone)] for rows in situation.partners],
         query_stats=_without_stats(situation.query_stats, gone),
         item_table=None if table is None else _without_rows(table, gone),
@@ -68,22 +67,6 @@ def doubted(signals: NDArray[np.float32], odds: float, random: np.random.Generat
     logits = STEEPNESS * prior(signals).astype(np.float64)
     shares = np.exp(logits - logits.max())
     return int(random.choice(len(shares), p=shares / shares.sum()))
-
-
-def _untouched(known: Popularity, hidden: Rows) -> Popularity:
-    def blank(values: NDArray[np.float32], empty: float) -> NDArray[np.float32]:
-        blanked = values.copy()
-        blanked[hidden] = empty
-        return blanked
-
-    return Popularity(
-        present=known.present & ~hidden,
-        decayed=blank(known.decayed, 0.0),
-        total=blank(known.total, 0.0),
-        buyers=blank(known.buyers, 0.0),
-        first_age_days=blank(known.first_age_days, np.nan),
-        last_age_days=blank(known.last_age_days, np.nan),
-    )
 
 
 def _without_stats(stats: QueryStats, gone: Hashes) -> QueryStats:

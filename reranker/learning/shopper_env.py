@@ -121,10 +121,10 @@ class ShopperEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.int64]]):
             "viewed_with": np.log1p(looked[world.kind[items]]),
             "shopper_items": np.full(len(items), np.log1p(len(person.owned))),
         }
-        signals = np.full((len(items), len(definition.SIGNALS)), np.nan, np.float32)
+        table = np.full((len(definition.SIGNALS), len(items)), np.nan, np.float32)
         for name, values in columns.items():
-            signals[:, definition.INDEX[name]] = values
-        return definition.fill(signals)
+            table[definition.INDEX[name]] = values
+        return definition.fill(table)
 
     def liking(self) -> Floats:
         """What a model of purchases says of the candidates, in log odds [n]: no weariness in it."""

@@ -1,73 +1,166 @@
 """What all shoppers did: with the item, and with the item after this search; pure."""
 
+import math
+
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.behaviour import query_stats
-from indexer.behaviour.popularity import CART, HALF_LIVES_DAYS, PURCHASE, VIEW
+from indexer.behaviour.popularity import (
+    BUYER_BITS,
+    CART,
+    DAY_SECONDS,
+    HALF_LIVES_DAYS,
+    PURCHASE,
+    VIEW,
+)
 from reranker.signals import definition
-from reranker.signals.listwise import Array, PlaceOf, log1p, log_days, share
+from reranker.signals.compiled import (
+    DOUBLE_ROWS,
+    DOUBLES,
+    FLOAT_BLOCKS,
+    FLOAT_ROWS,
+    FLOATS,
+    HASH_ROWS,
+    INTO,
+    NUMBER,
+    bit_count,
+    compiled,
+    inlined,
+    logged,
+)
+from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
+Doubles = NDArray[np.float64]
 DAY_1, DAY_7, DAY_30, DAY_120 = range(len(HALF_LIVES_DAYS))
 # A rate of few observations leans on this many exposures at the prior rate.
 PRIOR_EXPOSURE = 10.0
 PRIOR_RATES = {"click": 0.05, "cart": 0.01, "purchase": 0.01}
-SEARCH_NAMES = tuple(s.name for s in definition.SEARCH)
+_CLICK, _CART, _PURCHASE = (PRIOR_RATES[kind] for kind in ("click", "cart", "purchase"))
 _TREND_FLOOR = 0.05  # purchases a day below which a trend says nothing
+(
+    BOUGHT_1D,
+    BOUGHT_7D,
+    BOUGHT_30D,
+    BOUGHT_120D,
+    BOUGHT,
+    VIEWS_30D,
+    CARTS_30D,
+    BUYERS,
+    LOYALTY,
+    TREND_7D,
+    TREND_30D,
+    SINCE_SALE,
+    KNOWN,
+    PLACE_7D,
+    PLACE_30D,
+    PLACE_120D,
+    SHARE_30D,
+    SHARE_120D,
+) = range(len(definition.POPULARITY))
+CLICKED, CARTED, PURCHASED, EXPOSURE, CLICKED_PLACE, PURCHASED_PLACE = range(len(definition.SEARCH))
 
 
-def popularity(situation: Situation) -> dict[str, Array | PlaceOf]:
-    """Columns [n] of the family `popularity`."""
-    known = situation.popularity
-    bought = known.decayed[:, PURCHASE]
-    # A decayed count of half-life h at a steady rate r is r * h / ln 2.
-    rate = bought / np.array(HALF_LIVES_DAYS, dtype=np.float32) * np.float32(np.log(2)) + (
-        _TREND_FLOOR
+def popularity(situation: Situation, into: Array) -> None:
+    """Write the family `popularity` [its signals, n]; places as the values that are placed."""
+    records = situation.popularity.records
+    _popularity(
+        records["reference"],
+        records["first"],
+        records["last"],
+        records["decayed"],
+        records["total"],
+        records["buyers"].view("<u8"),
+        situation.popularity.now,
+        into,
     )
-    trend = np.log(rate[:, [DAY_7, DAY_30]] / rate[:, [DAY_30, DAY_120]]).astype(np.float32)
-    total, logged = known.total[:, PURCHASE], log1p(bought)
-    return {
-        "purchases_1d": logged[:, DAY_1],
-        "purchases_7d": logged[:, DAY_7],
-        "purchases_30d": logged[:, DAY_30],
-        "purchases_120d": logged[:, DAY_120],
-        "purchases": log1p(total),
-        "views_30d": log1p(known.decayed[:, VIEW, DAY_30]),
-        "carts_30d": log1p(known.decayed[:, CART, DAY_30]),
-        "buyers": log1p(known.buyers),
-        "loyalty": log1p(total / np.maximum(known.buyers, 1.0)),
-        "trend_7d": trend[:, 0],
-        "trend_30d": trend[:, 1],
-        "days_since_sale": log_days(known.last_age_days[:, PURCHASE]),
-        "days_known": log_days(known.first_age_days),
-        "purchases_7d_place": PlaceOf(bought[:, DAY_7]),
-        "purchases_30d_place": PlaceOf(bought[:, DAY_30]),
-        "purchases_120d_place": PlaceOf(bought[:, DAY_120]),
-        "purchases_30d_share": share(bought[:, DAY_30]),
-        "purchases_120d_share": share(bought[:, DAY_120]),
-    }
 
 
-def search(situation: Situation) -> dict[str, Array | PlaceOf]:
-    """Columns [n] of the family `search`; NaN where this search text was never seen."""
+@inlined
+def _rate(decayed: float, half_life: float) -> float:
+    """Events a day, smoothed: at a steady rate r a decayed count is r * half life / ln 2."""
+    return decayed / half_life * math.log(2.0) + _TREND_FLOOR
+
+
+@compiled(DOUBLES, DOUBLES, DOUBLE_ROWS, FLOAT_BLOCKS, FLOAT_ROWS, HASH_ROWS, NUMBER, INTO)
+def _popularity(
+    reference: Doubles,
+    first: Doubles,
+    last: Doubles,
+    decayed: Array,
+    total: Array,
+    buyers: NDArray[np.uint64],
+    now: float,
+    into: Array,
+) -> None:
+    """Columns of `popularity.RECORD`, as `popularity.Popularity` reads them."""
+    n = len(total)
+    sum_30, sum_120 = 0.0, 0.0
+    for i in range(n):
+        age_days = (
+            max(now - reference[i], 0.0) / DAY_SECONDS if math.isfinite(reference[i]) else 0.0
+        )
+        left_30 = 2.0 ** (-age_days / HALF_LIVES_DAYS[DAY_30])
+        bought_1 = decayed[i, PURCHASE, DAY_1] * 2.0 ** (-age_days / HALF_LIVES_DAYS[DAY_1])
+        bought_7 = decayed[i, PURCHASE, DAY_7] * 2.0 ** (-age_days / HALF_LIVES_DAYS[DAY_7])
+        bought_30 = max(decayed[i, PURCHASE, DAY_30] * left_30, 0.0)
+        bought_120 = decayed[i, PURCHASE, DAY_120] * 2.0 ** (-age_days / HALF_LIVES_DAYS[DAY_120])
+        bought_7, bought_120 = max(bought_7, 0.0), max(bought_120, 0.0)
+        bought = max(total[i, PURCHASE], 0.0)
+        bits = 0
+        for word in buyers[i]:
+            bits += int(bit_count(word))
+        persons = -BUYER_BITS * math.log(max(BUYER_BITS - bits, 1) / BUYER_BITS)
+        into[BOUGHT_1D, i] = logged(bought_1)
+        into[BOUGHT_7D, i] = logged(bought_7)
+        into[BOUGHT_30D, i] = logged(bought_30)
+        into[BOUGHT_120D, i] = logged(bought_120)
+        into[BOUGHT, i] = logged(bought)
+        into[VIEWS_30D, i] = logged(decayed[i, VIEW, DAY_30] * left_30)
+        into[CARTS_30D, i] = logged(decayed[i, CART, DAY_30] * left_30)
+        into[BUYERS, i] = logged(persons)
+        into[LOYALTY, i] = logged(bought / max(persons, 1.0))
+        rate_30 = _rate(bought_30, HALF_LIVES_DAYS[DAY_30])
+        into[TREND_7D, i] = math.log(_rate(bought_7, HALF_LIVES_DAYS[DAY_7]) / rate_30)
+        into[TREND_30D, i] = math.log(rate_30 / _rate(bought_120, HALF_LIVES_DAYS[DAY_120]))
+        into[SINCE_SALE, i] = logged((now - last[i, PURCHASE]) / DAY_SECONDS)
+        into[KNOWN, i] = logged((now - first[i]) / DAY_SECONDS)
+        into[PLACE_7D, i] = bought_7
+        into[PLACE_30D, i] = into[SHARE_30D, i] = bought_30
+        into[PLACE_120D, i] = into[SHARE_120D, i] = bought_120
+        sum_30 += bought_30
+        sum_120 += bought_120
+    for i in range(n):
+        into[SHARE_30D, i] /= sum_30 if sum_30 > 0.0 else 1.0
+        into[SHARE_120D, i] /= sum_120 if sum_120 > 0.0 else 1.0
+        if not math.isfinite(reference[i]):  # never seen: its times are infinite
+            into[SINCE_SALE, i] = into[KNOWN, i] = np.nan
+        elif not math.isfinite(last[i, PURCHASE]):
+            into[SINCE_SALE, i] = np.nan
+
+
+def search(situation: Situation, into: Array) -> None:
+    """Write the family `search` [its signals, n]; NaN where this search text was never seen."""
     if not len(situation.query_stats.records):
-        unknown: Array | PlaceOf = np.full(len(situation.items), np.nan, dtype=np.float32)
-        return dict.fromkeys(SEARCH_NAMES, unknown)
+        into[:] = np.nan
+        return
     found = query_stats.at(situation.query_stats, situation.items, situation.now)
-    exposure = found["exposure"]
-    clicked = _rate(found["count"][:, VIEW], exposure, PRIOR_RATES["click"])
-    bought = _rate(found["count"][:, PURCHASE], exposure, PRIOR_RATES["purchase"])
-    return {
-        "click_rate": clicked,
-        "cart_rate": _rate(found["count"][:, CART], exposure, PRIOR_RATES["cart"]),
-        "purchase_rate": bought,
-        "exposure": log1p(exposure),
-        "click_rate_place": PlaceOf(clicked),
-        "purchase_rate_place": PlaceOf(bought),
-    }
+    _search(found["count"], found["exposure"], into)
 
 
-def _rate(events: Array, exposure: Array, prior: float) -> Array:
+@inlined
+def _log_rate(events: float, exposure: float, prior: float) -> float:
     """Smoothed log rate: events a seen impression, leaning on `prior`."""
-    smoothed = (events + PRIOR_EXPOSURE * prior) / (np.maximum(exposure, events) + PRIOR_EXPOSURE)
-    return np.log(smoothed).astype(np.float32)
+    return math.log((events + PRIOR_EXPOSURE * prior) / (max(exposure, events) + PRIOR_EXPOSURE))
+
+
+@compiled(FLOAT_ROWS, FLOATS, INTO)
+def _search(count: Array, exposure: Array, into: Array) -> None:
+    for i in range(len(exposure)):
+        into[CLICKED, i] = _log_rate(count[i, VIEW], exposure[i], _CLICK)
+        into[CARTED, i] = _log_rate(count[i, CART], exposure[i], _CART)
+        into[PURCHASED, i] = _log_rate(count[i, PURCHASE], exposure[i], _PURCHASE)
+        into[EXPOSURE, i] = logged(exposure[i])
+        into[CLICKED_PLACE, i] = into[CLICKED, i]
+        into[PURCHASED_PLACE, i] = into[PURCHASED, i]

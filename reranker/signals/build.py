@@ -1,6 +1,6 @@
 """From a situation to the model's input: the one function that serving and training share; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,28 @@ from reranker.signals import (
     title,
     together,
 )
-from reranker.signals.listwise import placed
+from reranker.signals.listwise import places
 from reranker.signals.past import HISTORY_FEATURES
 from reranker.signals.situation import HISTORY_MAX, Situation
 
 ModelInput = dict[str, NDArray[np.float32]]
+
+# Each family writes its own rows, places as the values that are placed: all are sorted at once.
+_FAMILIES: tuple[tuple[slice, Callable[[Situation, NDArray[np.float32]], None]], ...] = (
+    (definition.rows("relevance"), relevance.compute),
+    (definition.rows("title"), title.compute),
+    (definition.rows("product"), product.compute),
+    (definition.rows("popularity"), behaviour.popularity),
+    (definition.rows("search"), behaviour.search),
+    (definition.rows("personal"), personal.compute),
+    (definition.rows("together"), together.compute),
+    (definition.rows("context"), context.compute),
+)
+_PLACES = np.array([row for row, it in enumerate(definition.SIGNALS) if it.unit == "place"])
+# What has no value there has no place either; elsewhere it stands below everything.
+_KNOWN_ONLY = np.isin(
+    np.array(definition.NAMES)[_PLACES], ("price_place", "click_rate_place", "purchase_rate_place")
+)
 
 OF_ITEMS = ("signals", "item_vectors", "item_rows")
 
@@ -40,7 +57,7 @@ def assemble(situation: Situation) -> ModelInput:
     signals [n, signals], query_vector [dims], item_vectors [n, dims], item_rows [n, width],
     history_vectors [h, dims], history_rows [h, width], history_features [h, HISTORY_FEATURES].
     """
-    signals = _stacked(columns(situation))
+    signals = definition.fill(_table(situation))
     dims = situation.vectors.shape[1]
     query = situation.query_vector
     table = situation.item_table
@@ -65,23 +82,13 @@ def of_rows(inputs: ModelInput, rows: NDArray[np.intp]) -> ModelInput:
 
 def columns(situation: Situation) -> Mapping[str, NDArray[np.float32]]:
     """Every declared signal by name [n], NaN where it cannot be known."""
-    # NaN is how the families say "not known"; comparing with it is no mistake.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return placed(
-            {
-                **relevance.compute(situation),
-                **title.compute(situation),
-                **product.compute(situation),
-                **behaviour.popularity(situation),
-                **behaviour.search(situation),
-                **personal.compute(situation),
-                **together.compute(situation),
-                **context.compute(situation),
-            }
-        )
+    return dict(zip(definition.NAMES, _table(situation), strict=True))
 
 
-def _stacked(found: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    columns = [found[name] for name in definition.NAMES]
-    joined = np.concatenate(columns, dtype=np.float32, casting="same_kind")
-    return definition.fill(np.ascontiguousarray(joined.reshape(len(columns), -1).T))
+def _table(situation: Situation) -> NDArray[np.float32]:
+    """Every declared signal [signals, n], NaN where it cannot be known."""
+    found = np.empty((len(definition.NAMES), len(situation.items)), dtype=np.float32)
+    for rows, compute in _FAMILIES:
+        compute(situation, found[rows])
+    found[_PLACES] = places(found[_PLACES], _KNOWN_ONLY)
+    return found

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.behaviour.popularity import DAY_SECONDS, PURCHASE
 from indexer.catalogue import card
-from reranker.signals import declared
+from reranker.signals import declared, definition
 from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
@@ -23,19 +24,22 @@ PAGES = {
     "page_cart": ("cart", "basket", "checkout"),
 }
 PAGE_PARTS_MAX = 6
+OF_ITEMS = ("same_page", "same_domain")  # all others are the same for the whole list
+_NAMES = tuple(signal.name for signal in definition.CONTEXT)
+_SAME_PAGE, _SAME_DOMAIN = (_NAMES.index(name) for name in OF_ITEMS)
 _PARTS = re.compile(r"[/:>|]")
 
 
-def compute(situation: Situation) -> dict[str, Array]:
-    """Columns [n] of the family `context`."""
-    n = len(situation.items)
+def compute(situation: Situation, into: Array) -> None:
+    """Write the family `context` [its signals, n]."""
     found = {**_shopper(situation), **_clock(situation), **_page(situation)}
-    found["candidates"] = math.log1p(n)
+    found["candidates"] = math.log1p(len(situation.items))
+    found |= dict.fromkeys(OF_ITEMS, 0.0)
     codes = declared.codes(situation.context, situation.context_keys)
     found |= dict(zip(declared.NAMES, codes.tolist(), strict=True))
-    values = np.array(list(found.values()), dtype=np.float32)
-    columns = dict(zip(found, np.repeat(values[:, None], n, axis=1), strict=True))
-    return {**columns, "same_domain": _same_domain(situation), "same_page": _same_page(situation)}
+    into[:] = np.array([found[name] for name in _NAMES], dtype=np.float32)[:, None]
+    into[_SAME_PAGE] = _same_page(situation)
+    into[_SAME_DOMAIN] = _same_domain(situation)
 
 
 def _shopper(situation: Situation) -> dict[str, float]:
@@ -100,18 +104,18 @@ def _page_parts(situation: Situation) -> list[str]:
     return [part.strip() for part in _PARTS.split(said) if part.strip()]
 
 
-def _same_page(situation: Situation) -> Array:
+def _same_page(situation: Situation) -> NDArray[np.bool_]:
     """Whether the page is about the item's brand or one of its categories [n]."""
     same = np.zeros(len(situation.items), dtype=bool)
     for part in _page_parts(situation)[:PAGE_PARTS_MAX]:
         asked = card.token(part)
         same |= situation.cards["brand"] == asked
         same |= (situation.cards["categories"] == asked).any(axis=1)
-    return same.astype(np.float32)
+    return same
 
 
-def _same_domain(situation: Situation) -> Array:
+def _same_domain(situation: Situation) -> NDArray[np.bool_]:
     asked = card.token(str(situation.context.get("domain") or "") or None)
     domain = situation.cards["domain"]
-    same: Array = ((domain == asked) & (domain != 0)).astype(np.float32)
+    same: NDArray[np.bool_] = (domain == asked) & (domain != 0)
     return same

@@ -6,12 +6,15 @@ computed is NaN until `fill` puts its declared default, so that missing is not z
 """
 
 import hashlib
+import math
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reranker.signals.compiled import FLOAT_ROWS, FLOATS, INTO, compiled
 
 Family = Literal[
     "relevance", "title", "product", "popularity", "search", "personal", "together", "context"
@@ -207,13 +210,36 @@ def columns(family: Family) -> list[int]:
     return [INDEX[s.name] for s in SIGNALS if s.family == family]
 
 
+def rows(family: Family) -> slice:
+    """Where one family's signals stand in a table [signals, n], in the order of declaration."""
+    own = columns(family)
+    return slice(own[0], own[-1] + 1)
+
+
 _DEFAULTS = np.array([s.default for s in SIGNALS], dtype=np.float32)
 _LOW = np.array([s.low for s in SIGNALS], dtype=np.float32)
 _HIGH = np.array([s.high for s in SIGNALS], dtype=np.float32)
 
 
-def fill(signals: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Signals [n, signals] with defaults for what is missing, clipped to the declared ranges."""
-    filled = np.where(np.isfinite(signals), signals, _DEFAULTS)
-    np.maximum(filled, _LOW, out=filled)
-    return np.minimum(filled, _HIGH, out=filled)
+def fill(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of candidates [n, signals] of a table [signals, n], with defaults for what is missing,
+    clipped to the declared ranges.
+    """
+    filled = np.empty(table.shape[::-1], dtype=np.float32)
+    _fill(table, _DEFAULTS, _LOW, _HIGH, filled)
+    return filled
+
+
+@compiled(FLOAT_ROWS, FLOATS, FLOATS, FLOATS, INTO)
+def _fill(
+    table: NDArray[np.float32],
+    default: NDArray[np.float32],
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    into: NDArray[np.float32],
+) -> None:
+    signals, n = table.shape
+    for i in range(n):
+        for row in range(signals):
+            value = table[row, i] if math.isfinite(table[row, i]) else default[row]
+            into[i, row] = min(max(value, low[row]), high[row])

@@ -1,10 +1,11 @@
-"""Where a value stands within its list; pure. What all families share of arithmetic."""
+"""Where a value stands within its list, and arithmetic that is shared; pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reranker.signals.compiled import FLAGS, FLOAT_ROWS, INTO, PLACE_ROWS, compiled
 
 Array = NDArray[np.float32]
 EQUAL_ABSOLUTE, EQUAL_RELATIVE = 1e-7, 1e-5
@@ -30,55 +31,34 @@ def log_days(days: NDArray[np.floating]) -> Array:
     return logged
 
 
-@dataclass(frozen=True, eq=False)
-class PlaceOf:
-    """A column that says where `values` [n] stand in the list.
-
-    Families hand these in, so that all lists are sorted at once. What has no value stands below
-    everything, or nowhere (NaN) where `known_only`.
-    """
-
-    values: NDArray[np.floating]
-    known_only: bool = False
-
-
-Columns = Mapping[str, "Array | PlaceOf"]
-
-
-def placed(columns: Columns) -> dict[str, Array]:
-    """The columns with those that are places worked out."""
-    found: dict[str, Array] = {}
-    asked: dict[str, PlaceOf] = {}
-    for name, it in columns.items():
-        if isinstance(it, PlaceOf):
-            asked[name] = it
-        else:
-            found[name] = it
-    shares = places([it.values for it in asked.values()])
-    for (name, it), below in zip(asked.items(), shares, strict=True):
-        found[name] = np.where(np.isfinite(it.values), below, np.nan) if it.known_only else below
-    return found
-
-
-def places(lists: Sequence[NDArray[np.floating]]) -> Array:
+def places(values: Array, known_only: NDArray[np.bool_]) -> Array:
     """Share of each list that is strictly below, 0 to 1 [lists, n]; equal values are at one place.
 
     Values as close as rounding leaves equal ones are equal: the order of a sum must not decide.
+    What has no value stands below everything, or nowhere (NaN) in lists of `known_only` [lists].
     """
-    values = np.array(lists, dtype=np.float32)
-    if values.size == 0 or values.shape[1] < 2:
-        return np.zeros_like(values)
-    n = values.shape[1]
     filled = np.where(np.isfinite(values), values, LOWEST)
-    order = np.argsort(filled, axis=1)
-    order += np.arange(0, values.size, n)[:, None]  # by place in the whole table
-    rising = filled.ravel()[order]
-    apart = np.diff(rising, axis=1) > EQUAL_ABSOLUTE + EQUAL_RELATIVE * np.abs(rising[:, 1:])
-    first = np.zeros(values.shape, dtype=np.intp)  # where the values equal to each one begin
-    np.maximum.accumulate(apart * np.arange(1, n), axis=1, out=first[:, 1:])
-    shares = np.empty(values.size, dtype=np.float32)
-    shares[order] = first / np.float32(n - 1)
-    return shares.reshape(values.shape)
+    shares = np.empty_like(filled)
+    _places(filled, np.argsort(filled, axis=1), known_only, shares)
+    return shares
+
+
+@compiled(FLOAT_ROWS, PLACE_ROWS, FLAGS, INTO)
+def _places(
+    values: Array, order: NDArray[np.intp], known_only: NDArray[np.bool_], into: Array
+) -> None:
+    """`order` are the places of each list's values, rising."""
+    lists, n = values.shape
+    for row in range(lists):
+        first = 0  # where the values equal to this one begin
+        for i in range(n):
+            here = values[row, order[row, i]]
+            if i and here - values[row, order[row, i - 1]] > (
+                EQUAL_ABSOLUTE + EQUAL_RELATIVE * math.fabs(here)
+            ):
+                first = i
+            nowhere = known_only[row] and here == LOWEST
+            into[row, order[row, i]] = np.nan if nowhere else first / max(n - 1, 1)
 
 
 def unit(rows: Array) -> Array:
@@ -86,22 +66,3 @@ def unit(rows: Array) -> Array:
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     scaled: Array = rows / np.maximum(length, np.float32(1e-6))[:, None]
     return scaled
-
-
-def share(values: NDArray[np.floating]) -> Array:
-    """Each value over the sum of the list [n]; zeros where the sum is zero."""
-    positive = np.where(np.isfinite(values), np.maximum(values, 0.0), 0.0)
-    total = positive.sum()
-    if total <= 0.0:
-        return np.zeros(len(values), dtype=np.float32)
-    shares: Array = (positive / total).astype(np.float32)
-    return shares
-
-
-def standard(values: NDArray[np.floating]) -> Array:
-    """Standard scores over what is finite [n]; NaN stays NaN."""
-    finite = values[np.isfinite(values)]
-    if len(finite) < 2:
-        return np.zeros(len(values), dtype=np.float32)
-    scores = (values - finite.mean()) / (finite.std() + 1e-6)
-    return np.asarray(scores, dtype=np.float32)

@@ -3,53 +3,83 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.behaviour import shopper_profile
 from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
 from reranker.signals import definition
-from reranker.signals.listwise import Array, PlaceOf, log1p, log_days, share
+from reranker.signals.compiled import (
+    DOUBLES,
+    FLOAT_ROWS,
+    FLOATS,
+    HASHES,
+    INTO,
+    NUMBER,
+    PLACES,
+    compiled,
+    logged,
+    place_in,
+)
+from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
-
-def compute(situation: Situation) -> dict[str, Array | PlaceOf]:
-    """Columns [n] of the family `personal`; NaN where the shopper never touched the item."""
-    records, known = _own(situation)
-    if not known.any():
-        return _nothing(len(known))
-    count = np.where(known[:, None], records["count"], 0.0).astype(np.float32)
-    bought = count[:, PURCHASE]
-    days = (situation.now - records["last_purchase"]) / DAY_SECONDS
-    days = np.where(bought > 0, days, np.nan)
-    due = shopper_profile.regularity(records, situation.now)
-    return {
-        "own_purchases": log1p(bought),
-        "own_days": log_days(days),
-        "own_touched": log_days(
-            np.where(known, (situation.now - records["last"]) / DAY_SECONDS, np.nan)
-        ),
-        "own_due": log1p(np.where(known, due, np.nan)),
-        "own_views": log1p(count[:, VIEW]),
-        "own_carts": log1p(count[:, CART]),
-        "own_dismissed": log1p(np.where(known, records["dismissed"], 0.0)),
-        "own_share": share(bought),
-        "own_newest": PlaceOf(-days),
-    }
+BOUGHT, DAYS, TOUCHED, DUE, VIEWS, CARTS, DISMISSED, SHARE, NEWEST = range(len(definition.PERSONAL))
+Doubles = NDArray[np.float64]
 
 
-def _nothing(n: int) -> dict[str, Array | PlaceOf]:
-    """The same of a list in which the shopper knows nothing."""
-    zero, unknown = np.zeros(n, dtype=np.float32), np.full(n, np.nan, dtype=np.float32)
-    at_no_time = ("own_days", "own_touched", "own_due")
-    return {s.name: unknown if s.name in at_no_time else zero for s in definition.PERSONAL}
-
-
-def _own(situation: Situation) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
-    """The shopper's record of each candidate [n], and whether there is one."""
+def compute(situation: Situation, into: Array) -> None:
+    """Write the family `personal` [its signals, n]; NaN where the shopper never touched the item,
+    places as the values that are placed.
+    """
     records = situation.shopper.records
-    found = np.zeros(len(situation.items), shopper_profile.ITEM)
-    if not len(records):
-        return found, np.zeros(len(found), dtype=bool)
     items, order = situation.past.by_item
-    slot = np.minimum(np.searchsorted(items, situation.items), len(items) - 1)
-    known = items[slot] == situation.items
-    found[known] = records[order[slot[known]]]
-    return found, known
+    _compute(
+        situation.items,
+        items,
+        order,
+        records["count"],
+        records["dismissed"],
+        records["first_purchase"],
+        records["last_purchase"],
+        records["last"],
+        situation.now,
+        into,
+    )
+
+
+@compiled(HASHES, HASHES, PLACES, FLOAT_ROWS, FLOATS, DOUBLES, DOUBLES, DOUBLES, NUMBER, INTO)
+def _compute(
+    items: NDArray[np.uint64],
+    own: NDArray[np.uint64],
+    order: NDArray[np.intp],
+    count: Array,
+    dismissed: Array,
+    first_purchase: Doubles,
+    last_purchase: Doubles,
+    last: Doubles,
+    now: float,
+    into: Array,
+) -> None:
+    """`own` are hashes of the shopper's items, sorted, `order` the record that each one has."""
+    total = 0.0
+    for i in range(len(items)):
+        into[:, i] = 0.0
+        into[DAYS, i] = into[TOUCHED, i] = into[DUE, i] = into[NEWEST, i] = np.nan
+        slot = place_in(own, items[i])
+        if slot == len(own) or own[slot] != items[i]:
+            continue
+        row = order[slot]
+        bought = count[row, PURCHASE]
+        into[BOUGHT, i] = logged(bought)
+        into[TOUCHED, i] = logged((now - last[row]) / DAY_SECONDS)
+        into[VIEWS, i] = logged(count[row, VIEW])
+        into[CARTS, i] = logged(count[row, CART])
+        into[DISMISSED, i] = logged(dismissed[row])
+        into[SHARE, i] = max(bought, 0.0)
+        total += into[SHARE, i]
+        if bought > 0.0:
+            into[DAYS, i] = logged((now - last_purchase[row]) / DAY_SECONDS)
+            into[NEWEST, i] = -(now - last_purchase[row]) / DAY_SECONDS
+        if bought >= 2.0:  # how due a repeat is: days since the last one over the mean gap
+            gap = (last_purchase[row] - first_purchase[row]) / max(bought - 1.0, 1.0)
+            into[DUE, i] = logged((now - last_purchase[row]) / max(gap, DAY_SECONDS))
+    if total > 0.0:
+        for i in range(len(items)):
+            into[SHARE, i] /= total

@@ -71,12 +71,6 @@ class Situation:
         return None if self.item_table is None else self.item_table.lookup(self.items, self.vectors)
 
     @cached_property
-    def in_history(self) -> NDArray[np.bool_]:
-        """Whether a candidate is that history item [n, h]."""
-        same: NDArray[np.bool_] = self.items[:, None] == self.history["item"][None, :]
-        return same
-
-    @cached_property
     def history(self) -> NDArray[np.void]:
         """Profile records of the history items [h]."""
         return self.past.history

@@ -1,84 +1,84 @@
 """How the query's words sit in the title: how many, in a row, at which end; pure.
 
 What a thing is stands at one end of its name ("birthday card" is a card, "card holder" is not), so
-where the match lies tells more than that there is one. Words of a title are the bits of a number,
-the first one the lowest, so that all titles of a list are looked at in few steps.
+where the match lies tells more than that there is one.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import card
-from reranker.signals.listwise import Array, log1p
+from reranker.signals import definition
+from reranker.signals.compiled import FLAGS, INTO, TOKEN_ROWS, TOKENS, compiled, inlined, logged
+from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
 QUERY_WORDS_MAX = 8
-_PLACES = np.exp2(np.arange(card.TITLE_WORDS_MAX, dtype=np.float32))
-Bits = NDArray[np.int64]  # a bit for each word of a title, at most TITLE_WORDS_MAX
+(
+    TITLE_WORDS,
+    QUERY_WORDS,
+    QUERY_COVERED,
+    TITLE_COVERED,
+    PHRASE,
+    ENDS_WITH,
+    STARTS_WITH,
+    WORDS_AFTER,
+    WORDS_BEFORE,
+) = range(len(definition.TITLE))
 
 
-def compute(situation: Situation) -> dict[str, Array]:
-    """Columns [n] of the family `title`; NaN where there is no card or no query text."""
-    query = card.words(situation.query)[:QUERY_WORDS_MAX]
-    found = _bits(situation.cards["title_words"], [*query, 0])
-    equal, count = found[:-1], card.TITLE_WORDS_MAX - np.bitwise_count(found[-1]).astype(np.int64)
-    if not query:
-        return _unknown(count)
-    hit = np.bitwise_or.reduce(equal)
-    hits = np.bitwise_count(hit).astype(np.int64)
-    matched = np.where(hit != 0, 0.0, np.nan)
-    from_the_start = equal >> np.arange(len(equal))[:, None]
-    columns = {
-        "title_words": np.log1p(count),
-        "query_words": np.full(len(count), np.log1p(len(query))),
-        "query_covered": (equal != 0).sum(axis=0) / len(query),
-        "title_covered": hits / np.maximum(count, 1),
-        # All words of the query in a row somewhere.
-        "phrase": np.bitwise_and.reduce(from_the_start) != 0,
-        "ends_with": _run(_from_the_end(equal, count)),
-        "starts_with": _run(from_the_start),
-        "words_after": np.log1p(count - _length(hit)) + matched,
-        "words_before": np.log1p(_length(hit & -hit) - 1.0) + matched,
-    }
-    table = np.stack(list(columns.values())).astype(np.float32)
-    table[:, ~(situation.cards_present & (count > 0))] = np.nan
-    return dict(zip(columns, table, strict=True))
+def compute(situation: Situation, into: Array) -> None:
+    """Write the family `title` [its signals, n]; NaN where there is no card or no query text."""
+    query = np.array(card.words(situation.query)[:QUERY_WORDS_MAX], dtype=np.uint32)
+    _compute(situation.cards["title_words"], query, situation.cards_present, into)
 
 
-def _unknown(count: Bits) -> dict[str, Array]:
-    names = ("query_words", "query_covered", "title_covered", "phrase", "ends_with")
-    unknown = np.full(len(count), np.nan, dtype=np.float32)
-    rest = dict.fromkeys((*names, "starts_with", "words_after", "words_before"), unknown)
-    return {"title_words": log1p(count.astype(np.float32)), **rest}
+@inlined
+def _hits(words: NDArray[np.uint32], among: NDArray[np.uint32]) -> tuple[int, int, int]:
+    """How many words are among the others; where the first and the last of them stand, -1: none."""
+    hits, first, last = 0, -1, -1
+    for place in range(len(words)):
+        for other in among:
+            if words[place] == other:
+                hits += 1
+                first = place if first < 0 else first
+                last = place
+                break
+    return hits, first, last
 
 
-def _bits(titles: NDArray[np.uint32], words: Sequence[int]) -> Bits:
-    """Where in each title each of the words stands [words, n]."""
-    aligned = np.ascontiguousarray(titles)
-    equal = aligned == np.array(words, dtype=np.uint32)[:, None, None]  # [words, n, places]
-    # A float32 holds a sum of so many bits exactly.
-    found: Bits = (equal.astype(np.float32) @ _PLACES).astype(np.int64)
-    return found
+@inlined
+def _run(words: NDArray[np.uint32], others: NDArray[np.uint32]) -> int:
+    """How many words of both are the same, one by one from the first, before one is not."""
+    run = 0
+    while run < min(len(words), len(others)) and words[run] == others[run]:
+        run += 1
+    return run
 
 
-def _from_the_end(equal: Bits, count: Bits) -> Bits:
-    """Of each query word, the last one first, whether it is at its place: the lowest bit
-    [words, n].
-    """
-    place = count - 1 - np.arange(len(equal))[:, None]
-    return np.where(place >= 0, equal[::-1] >> np.maximum(place, 0), 0)
-
-
-def _run(at_place: Bits) -> NDArray[np.float64]:
-    """Share of the query's words that are at their place from the first on, without a gap [n]."""
-    agreed = np.bitwise_and.accumulate(at_place, axis=0) & 1
-    share: NDArray[np.float64] = agreed.sum(axis=0) / len(at_place)
-    return share
-
-
-def _length(bits: Bits) -> NDArray[np.int64]:
-    """Words up to the last one that is marked [n]; 0 where none is."""
-    # A double holds all these bits, and its exponent is their number.
-    return np.frexp(bits.astype(np.float64))[1].astype(np.int64)
+@compiled(TOKEN_ROWS, TOKENS, FLAGS, INTO)
+def _compute(
+    titles: NDArray[np.uint32], query: NDArray[np.uint32], present: NDArray[np.bool_], into: Array
+) -> None:
+    places, asked = titles.shape[1], len(query)
+    for i in range(len(titles)):
+        count = 0
+        while count < places and titles[i, count] != 0:
+            count += 1
+        into[TITLE_WORDS, i] = logged(count)
+        if asked == 0 or count == 0 or not present[i]:
+            into[TITLE_WORDS if asked else QUERY_WORDS :, i] = np.nan
+            continue
+        hits, first, last = _hits(titles[i, :count], query)
+        into[QUERY_WORDS, i] = logged(asked)
+        into[QUERY_COVERED, i] = _hits(query, titles[i, :count])[0] / asked
+        into[TITLE_COVERED, i] = hits / count
+        into[PHRASE, i] = False  # all words of the query in a row somewhere
+        for start in range(count - asked + 1):
+            if _run(titles[i, start : start + asked], query) == asked:
+                into[PHRASE, i] = True
+                break
+        into[ENDS_WITH, i] = _run(titles[i, :count][::-1], query[::-1]) / asked
+        into[STARTS_WITH, i] = _run(titles[i, :count], query) / asked
+        into[WORDS_AFTER, i] = logged(count - 1 - last) if hits else np.nan
+        into[WORDS_BEFORE, i] = logged(first) if hits else np.nan

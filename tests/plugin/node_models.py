@@ -161,7 +161,7 @@ def _artifact(folder: Path, ids: Sequence[str], seed: int, members: int) -> Arti
         random.normal(size=(DIMS, ROWS)).astype(np.float32),
     )
     graph = export.to_onnx(networks, int8=False)
-    signals = definition.fill(random.uniform(0, 1, (40, len(definition.SIGNALS))).astype("f4"))
+    signals = definition.fill(random.uniform(0, 1, (len(definition.SIGNALS), 40)).astype("f4"))
     signals[:, definition.INDEX["title_words"]] = 1.5
     signals[:, definition.INDEX["own_days"]] = 2.0
     artifact.write(

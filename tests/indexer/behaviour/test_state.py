@@ -171,8 +171,6 @@ def test_a_profile_keeps_counts_times_and_ids() -> None:
     assert profile.ids(2) == ["中文", "b"]
     np.testing.assert_array_equal(profile.records["count"], [[0, 1, 0, 2], [0, 0, 1, 0]])
     assert profile.records["last_kind"].tolist() == [popularity.PURCHASE, popularity.CART]
-    due = shopper_profile.regularity(profile.records, START + 1.3 * DAY)
-    np.testing.assert_allclose(due, [1.0, np.nan])
 
 
 def test_a_profile_drops_the_items_touched_longest_ago() -> None:

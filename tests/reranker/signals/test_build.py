@@ -77,9 +77,7 @@ def test_permuting_the_candidates_permutes_the_signals(names: list[str], random:
         one,
         candidates=one.candidates.take(rows),
         cards=one.cards[rows],
-        popularity=type(one.popularity)(
-            *(column[rows] for column in vars(one.popularity).values())
-        ),
+        popularity=replace(one.popularity, records=one.popularity.records[rows]),
     )
     a, b = build.assemble(one), build.assemble(other)
     for name in ("signals", "item_vectors", "item_rows"):
@@ -89,13 +87,17 @@ def test_permuting_the_candidates_permutes_the_signals(names: list[str], random:
 def test_what_only_rounding_tells_apart_has_one_place() -> None:
     a, b = np.float32(0.2459835), np.nextafter(np.float32(0.2459835), np.float32(1))
     values = np.array([a, b, 0.9, -1.0, np.nan, np.nan], dtype=np.float32)
-    assert places([values])[0].tolist() == pytest.approx([0.6, 0.6, 1.0, 0.4, 0.0, 0.0])
-    lists = [np.array([3.0, 1.0, 2.0, 2.0]), np.array([1e-3, 1.1e-3, 0.0, 0.0])]
-    assert places(lists).tolist() == [
+    everywhere, known_only = np.array([False]), np.array([True])
+    expected = [0.6, 0.6, 1.0, 0.4, 0.0, 0.0]
+    assert places(values[None], everywhere)[0].tolist() == pytest.approx(expected)
+    expected[-2:] = [np.nan, np.nan]
+    assert places(values[None], known_only)[0].tolist() == pytest.approx(expected, nan_ok=True)
+    lists = np.array([[3.0, 1.0, 2.0, 2.0], [1e-3, 1.1e-3, 0.0, 0.0]], dtype=np.float32)
+    assert places(lists, np.array([False, False])).tolist() == [
         pytest.approx([1, 0, 1 / 3, 1 / 3]),
         pytest.approx([2 / 3, 1, 0, 0]),
     ]
-    assert places([np.array([5.0])]).tolist() == [[0.0]]
+    assert places(np.array([[5.0]], dtype=np.float32), everywhere).tolist() == [[0.0]]
 
 
 def test_relevance_keeps_scores_shares_and_gaps() -> None:
