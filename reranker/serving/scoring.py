@@ -74,7 +74,8 @@ class Fused:
 def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused:
     """The model's scores, else the prior's."""
     candidates = asked.candidates
-    both = baseline.rrf(candidates)
+    narrowed = asked.closely is not None or len(candidates) > asked.window
+    both = baseline.rrf(candidates) if narrowed else None
     kept_as = asked.kept_as or asked.index
     if asked.model is None:
         loaded, promoted = models.found(kept_as, asked.recipe_digest)
@@ -94,20 +95,22 @@ def fused(memory: Memory, refill: Refill, models: Models, asked: Asked) -> Fused
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _LookedAt:
-    """`rows` [m] of the candidates, and everything their signals are computed from."""
+    """`rows` [m] of the candidates, and everything their signals are computed from; what both legs
+    together say of all [n], None where the model looks at all.
+    """
 
-    both: Scores
+    both: Scores | None
     rows: NDArray[np.intp]
     available: NDArray[np.bool_]
     situation: Situation
 
 
 def _looked_at(
-    asked: Asked, who: Known, both: Scores, remembered: Items, table: ItemTable | None
+    asked: Asked, who: Known, both: Scores | None, remembered: Items, table: ItemTable | None
 ) -> _LookedAt:
     candidates, available = asked.candidates, remembered.available
     rows = np.arange(len(candidates))
-    if len(candidates) > asked.window:
+    if both is not None and len(candidates) > asked.window:
         rows = np.argsort(-both, kind="stable")[: asked.window]
         candidates, remembered = candidates.take(rows), remembered.take(rows)
     situation = knowledge.situation(asked, who, candidates, remembered, table)
@@ -118,7 +121,7 @@ def _computed(
     asked: Asked, models: Models, loaded: Loaded | None, seen: _LookedAt, *, promoted: bool
 ) -> Fused:
     inputs, both, rows = assemble(seen.situation), seen.both, seen.rows
-    if loaded is not None and asked.closely is not None:
+    if loaded is not None and both is not None and asked.closely is not None:
         both, rows, inputs = _closely(loaded.scorer, asked.closely, both, rows, inputs)
     found = _by_model(asked.index, loaded, inputs, promoted=promoted)
     found = _with_policy(found, models, asked, inputs)
@@ -216,9 +219,9 @@ def placed(candidates: Candidates, rows: NDArray[np.intp], scores: Scores) -> Sc
     return _placed(baseline.rrf(candidates), rows, scores)
 
 
-def _placed(both: Scores, rows: NDArray[np.intp], scores: Scores) -> Scores:
+def _placed(both: Scores | None, rows: NDArray[np.intp], scores: Scores) -> Scores:
     """Scores [n]: those of `rows`, and below them the others in the order of `both`."""
-    if len(rows) == len(both):
+    if both is None or len(rows) == len(both):
         found = np.empty_like(scores)
         found[rows] = scores
         return found
