@@ -50,7 +50,7 @@ def own(past: Past, limit: int) -> Ranked:
     scores = np.log1p(np.maximum(deeds, 0.0)) * np.exp2(-age_days / OWN_HALF_LIFE_DAYS)
     scores = np.where(records["dismissed"] > 0, 0.0, scores).astype(np.float32)
     rows = _best(scores, limit)
-    ids = past.shopper.ids(len(records))
+    ids = past.shopper.ids(int(rows.max(initial=-1)) + 1)
     return Ranked([ids[row] for row in rows.tolist()], scores[rows])
 
 
@@ -68,10 +68,10 @@ def together(past: Past, resolve: Resolve, limit: int) -> Ranked:
     weight = rows["purchase"] + VIEW_SHARE * rows["view"]
     whole = np.bincount(of, weights=weight, minlength=len(past.partners))
     weight = weight * (past.recency_share / np.sqrt(np.maximum(whole, 1e-9)))[of]
-    distinct, place = np.unique(items, return_inverse=True)
-    scores = np.bincount(place, weights=weight).astype(np.float32)
+    begins = np.flatnonzero(np.append(True, items[1:] != items[:-1]))  # they are sorted
+    scores = np.add.reduceat(weight, begins).astype(np.float32)
     best = _best(scores, limit)
-    named = zip(resolve(distinct[best]), scores[best].tolist(), strict=True)
+    named = zip(resolve(items[begins[best]]), scores[best].tolist(), strict=True)
     known = [(name, score) for name, score in named if name is not None]
     return Ranked([name for name, _ in known], np.array([s for _, s in known], np.float32))
 
