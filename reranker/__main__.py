@@ -12,8 +12,8 @@ def arguments() -> list[str]:
     settings = load()
     return [
         *("reranker.wsgi:app", "--bind", f"{settings.host}:{settings.port}"),
-        *("--worker-class", "gthread", "--workers", str(settings.sidecar_processes)),
-        *("--threads", str(settings.sidecar_threads), "--keep-alive", "65"),
+        *("--config", "python:reranker.server", "--workers", str(settings.sidecar_processes)),
+        *("--threads", str(settings.sidecar_threads)),
     ]
 
 

@@ -48,14 +48,9 @@ def sidecar_command(host: str, port: int, processes: int, threads: int) -> tuple
     """Gunicorn as this project runs it."""
     return (
         *(sys.executable, "-m", "gunicorn", "reranker.wsgi:app", "--bind", f"{host}:{port}"),
-        *("--worker-class", "gthread", "--workers", str(processes), "--threads", str(threads)),
-        *("--worker-tmp-dir", worker_tmp_folder(), "--keep-alive", "65", "--no-control-socket"),
+        *("--config", "python:reranker.server"),
+        *("--workers", str(processes), "--threads", str(threads)),
     )
-
-
-def worker_tmp_folder() -> str:
-    """Where gunicorn's heartbeat files cannot be held up by a slow disk."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
 
 
 def worker(queue: str, home: Home, concurrency: int, after: tuple[str, ...]) -> Part:

@@ -1,0 +1,20 @@
+"""How gunicorn runs the sidecar: `--config python:reranker.server`, beside address and numbers.
+
+The master makes or reads the machine code of the signals before it forks: once for all processes,
+and never against the time in which a process has to say that it lives.
+"""
+
+import importlib
+import os
+from typing import Any
+
+worker_class = "gthread"
+keepalive = 65
+control_socket_disable = True
+# Where heartbeat files cannot be held up by a slow disk.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+
+
+def on_starting(_server: Any) -> None:
+    """Before any process is forked."""
+    importlib.import_module("reranker.signals.build")
