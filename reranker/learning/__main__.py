@@ -25,8 +25,18 @@ def asked() -> Asked:
     parser.add_argument(
         "--warm", action="store_true", help="Begin with the weights of what serves."
     )
+    parser.add_argument("--judgements", type=Path)
+    parser.add_argument("--forget-judgements", action="store_true")
     said = parser.parse_args()
-    return Asked(said.index, said.until, said.config, said.schedule, said.warm)
+    return Asked(
+        index=said.index,
+        until=said.until,
+        config=said.config,
+        named=said.schedule,
+        warm=said.warm,
+        judgements=said.judgements,
+        forget=said.forget_judgements,
+    )
 
 
 def main() -> None:

@@ -27,7 +27,8 @@ Labels = dict[str, tuple[float, float, float]]
 class Case:
     """One search: `moment` numbers the snapshot of the state; `target` is a derived case's item.
 
-    A list without a search has an empty query; `seeds` are the items that it starts from. `context`
+    A list without a search has an empty query; `seeds` are the items that it starts from. Of
+    `judged` cases the labels are gains of graded judgements, not deeds. `context`
     is what the request, or the deed that the case was made of, said of its own.
 
     Of a logged search, `shown` are the ids it showed, in order, `positions` where each stood
@@ -44,6 +45,7 @@ class Case:
     positions: tuple[int, ...] | None = None
     served: Served | None = None
     seeds: tuple[str, ...] = ()
+    judged: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
 
     @property

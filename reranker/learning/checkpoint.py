@@ -34,6 +34,7 @@ def digest(generation: Generation, read: Material, schedule: Schedule) -> str:
         "index": generation.concrete,
         "recipe": generation.recipe.digest(),
         "signals": definition.digest(),
+        "judged": read.judged,
         "schedule": schedule.model_dump(),
         "events": [len(events), *(e.event_id for e in (events[:1] + events[-1:]))],
         "window": [e.timestamp for e in (events[:1] + events[-1:])],

@@ -154,12 +154,14 @@ def verdict(
     held_out = learned.held_out
     serving = learned.scores["prior"] if before is None else before
     texts = list(world.query_row)
+    yardstick = measure.Yardstick(held_out)
     return measure.gate(
-        measure.reciprocal(learned.scores["fused"], held_out),
-        measure.reciprocal(serving, held_out),
+        yardstick.values(learned.scores["fused"]),
+        yardstick.values(serving),
         measure.guarded(held_out, [texts[row] for row in held_out.query.tolist()]),
         schedule.seed,
         schedule.alpha,
+        yardstick.name,
     )
 
 
@@ -229,10 +231,8 @@ def _graph(
     if not schedule.int8:
         return plain, False
     small = export.quantised(plain)
-    found = [
-        measure.reciprocal(_by_graph(graph, learned), learned.held_out).mean()
-        for graph in (plain, small)
-    ]
+    yardstick = measure.Yardstick(learned.held_out)
+    found = [yardstick.values(_by_graph(graph, learned)).mean() for graph in (plain, small)]
     hurts = found[0] - found[1] > INT8_LOSS_MAX
     return (plain, False) if hurts else (small, True)
 
@@ -260,6 +260,7 @@ def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, A
         "training_lists": len(made.train),
         "late_lists": len(made.late),
         "held_out_lists": len(held_out),
+        "judged_queries": len(read.judged),
         "derived_share": round(sum(c.derived for c in every) / len(every), 4),
         "searches_with_served_signals": sum(s.served is not None for s in read.searches),
         "position_bias": made.position_bias.as_dict(),

@@ -49,6 +49,7 @@ class ListSet:
     history_features: NDArray[np.float16]  # [lists, HISTORY_MAX, HISTORY_FEATURES]
     table: NDArray[np.int32]  # [lists] which item table
     bought_before: NDArray[np.bool_]  # [lists] the shopper had bought the target
+    judged: NDArray[np.bool_]  # [lists] labels are gains of graded judgements
     time: NDArray[np.float64]  # [lists]
 
     def __len__(self) -> int:
@@ -94,6 +95,12 @@ class World:
         return self.tables[self.table_of_moment[moment]]
 
 
+_OF_LISTS = (
+    *("query", "table", "bought_before", "judged", "time"),
+    *("history", "history_features"),
+)
+
+
 class _Lists:
     """Columns that grow list by list."""
 
@@ -109,10 +116,7 @@ class _Lists:
             name: np.concatenate(self.columns[name])
             for name in ("signals", "item", "labels", "target", "hidden")
         }
-        lists = {
-            name: np.array(self.columns[name])
-            for name in ("query", "table", "bought_before", "time", "history", "history_features")
-        }
+        lists = {name: np.array(self.columns[name]) for name in _OF_LISTS}
         sizes = [len(rows_of) for rows_of in self.columns["item"]]
         return ListSet(start=np.r_[0, np.cumsum(sizes)].astype(np.int64), **rows, **lists)
 
@@ -184,6 +188,7 @@ def _add(
         history_features=_fixed(features, 0),
         table=world.table_of_moment[case.moment],
         bought_before=_bought(situation.shopper, world.goods, case.target),
+        judged=case.judged,
         time=case.time,
     )
 

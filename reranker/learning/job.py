@@ -16,9 +16,11 @@ from indexer.catalogue.generation import Generation
 from indexer.errors import ModelBelowPromise
 from reranker.fusion.artifact import Manifest
 from reranker.fusion.registry import Registry, for_recommendations
+from reranker.learning import judged as judging
 from reranker.learning import material, run, taste_index, warm_start
 from reranker.learning.contest import Contest
 from reranker.learning.equipment import Workshop
+from reranker.learning.judged import Grades
 from reranker.learning.material import Material
 from reranker.learning.run import Learned, Progress, silent
 from reranker.learning.schedule import Schedule
@@ -55,17 +57,27 @@ def train(
     now: datetime,
     progress: Progress = silent,
     workshop: Workshop = Workshop(),  # noqa: B008 - it never changes
+    judged: Grades | None = None,
 ) -> dict[str, Any]:
-    """Run the job; returns what `hitweave train` prints."""
+    """Run the job; returns what `hitweave train` prints.
+
+    `judged` takes the place of the judgements that are kept with the index's models; None: those
+    are learned from.
+    """
     job = _Job(servers, generation, schedule, now, progress, workshop)
     told = progress("journal and catalogue", 1)
-    read = material.read(servers.es, servers.valkey, generation, until)
+    folder = Registry(servers.models_dir, generation.index).folder
+    if judged is not None:
+        judging.keep(folder, judged)
+    known = judging.kept(folder)
+    read = material.read(servers.es, servers.valkey, generation, until, known)
     told(1)
     answer: dict[str, Any] = {
         "index": generation.index,
         "promoted": False,
         "events": len(read.events),
         "searches": len(read.searches),
+        "judged_queries": len(read.judged),
     }
     if not read.events:
         return {**answer, "why": NO_EVENTS}

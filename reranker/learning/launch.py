@@ -13,22 +13,29 @@ import torch
 from indexer import connections, settings
 from indexer.catalogue import generation
 from indexer.errors import AskedWrongly, TrainingFailed
+from reranker.evaluation.judgements import read_judgements
 from reranker.learning import fit, job, precision, schedule, tracking
 from reranker.learning.bars import bars
 from reranker.learning.distributed import Ranks, from_environment, local_rank
 from reranker.learning.equipment import Workshop
+from reranker.learning.judged import Grades
 from reranker.learning.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asks of a run; `until` is ISO 8601. `warm` begins with what serves."""
+    """What a user asks of a run; `until` is ISO 8601. `warm` begins with what serves.
+
+    `judgements` is a file that takes the place of what is kept with the index, `forget` removes it.
+    """
 
     index: str
     until: str | None
     config: Path | None
     named: str
     warm: bool = False
+    judgements: Path | None = None
+    forget: bool = False
 
     def schedule(self) -> Schedule:
         """The schedule that is meant; raises InvalidConfig."""
@@ -41,9 +48,25 @@ class Asked:
 
     def arguments(self) -> list[str]:
         """As `python -m reranker.learning` takes them."""
-        said = {"--until": self.until, "--config": self.config, "--schedule": self.named}
+        said = {
+            "--until": self.until,
+            "--config": self.config,
+            "--schedule": self.named,
+            "--judgements": self.judgements,
+        }
         options = [text for name, value in said.items() if value for text in (name, str(value))]
-        return [self.index, *options, *(["--warm"] if self.warm else [])]
+        flags = {"--warm": self.warm, "--forget-judgements": self.forget}
+        return [self.index, *options, *(name for name, meant in flags.items() if meant)]
+
+    def judged(self) -> Grades | None:
+        """Judgements in place of the kept ones, None: those stay. Raises AskedWrongly for a file
+        that cannot be read.
+        """
+        if self.judgements is None:
+            return {} if self.forget else None
+        if self.forget:
+            raise AskedWrongly("--judgements and --forget-judgements contradict each other")
+        return read_judgements(self.judgements).grades
 
 
 def seconds(until: str | None) -> float | None:
@@ -69,7 +92,7 @@ def servers() -> job.Servers:
 def alone(asked: Asked, ranks: Ranks | None = None) -> dict[str, Any]:
     """Run the job in this process, which leads where there are others."""
     known, named = settings.load(), asked.schedule()
-    until = seconds(asked.until)
+    until, judged = seconds(asked.until), asked.judged()
     tracking.check(known.tracking)
     reached = servers()
     workshop = Workshop(known.home, known.tracking, device(), ranks or Ranks())
@@ -83,6 +106,7 @@ def alone(asked: Asked, ranks: Ranks | None = None) -> dict[str, Any]:
             now=datetime.now(UTC),
             progress=progress,
             workshop=workshop,
+            judged=judged,
         )
 
 
@@ -103,6 +127,7 @@ def over_processes(asked: Asked, processes: int) -> dict[str, Any]:
     """Run the job over several processes of this machine; raises TrainingFailed."""
     asked.schedule()
     seconds(asked.until)
+    asked.judged()
     tracking.check(settings.load().tracking)
     generation.resolve(servers().es, asked.index)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]

@@ -40,12 +40,13 @@ def fit(train: ListSet, held_out: ListSet, late: ListSet | None) -> Fitted:
     """Choose the penalty on `held_out`, then fit to `train` and `late`."""
     mean, scale = signal_moments(train)
     values = _standardised(held_out, mean, scale)
+    yardstick = measure.Yardstick(held_out)
     best, scores, weights = -1.0, np.zeros(len(values), np.float32), np.zeros(len(mean), np.float32)
     chosen = PENALTIES[0]
     own = _standardised(train, mean, scale)
     for penalty in PENALTIES:
         found = fitted(own, train, penalty, weights)
-        reached = float(measure.reciprocal(values @ found, held_out).mean())
+        reached = float(yardstick.values(values @ found).mean())
         if reached > best:
             best, scores, weights, chosen = reached, values @ found, found, penalty
     if late is not None:
@@ -90,11 +91,12 @@ def best_penalty(train: ListSet, held_out: ListSet, penalties: Sequence[float]) 
     known, share = acquaintance(train.signals), acquaintance(held_out.signals)
     weights = np.zeros(2 * len(mean), dtype=np.float32)
     reached: dict[float, NDArray[np.float64]] = {}
+    yardstick = measure.Yardstick(held_out)
     for penalty in sorted(penalties):
         weights = fitted(values, train, penalty, weights, known)
         stranger, friend = np.split(weights, 2)
         scores = (1.0 - share) * (others @ stranger) + share * (others @ friend)
-        reached[penalty] = measure.reciprocal(scores, held_out)
+        reached[penalty] = yardstick.values(scores)
     best = max(reached.values(), key=lambda values: float(values.mean()))
     return max(it for it, values in reached.items() if not behind(values, best))
 

@@ -24,6 +24,7 @@ from indexer.embedding.encoder import open_encoder
 from reranker.learning import goods as catalogue
 from reranker.learning.cases import LoggedSearch
 from reranker.learning.goods import Goods
+from reranker.learning.judged import Grades
 from reranker.retrieval.candidates import Candidates
 from reranker.retrieval.fetch import retrieve_many
 from reranker.signals import served
@@ -43,7 +44,7 @@ Find = Callable[[Sequence[str], int], tuple[list[Candidates], Vectors]]
 class Material:
     """Events in time order, logged searches, goods, and how to find candidates for queries.
 
-    `context_keys` are those that the index declares.
+    `context_keys` are those that the index declares, `judged` grades of items by query.
     """
 
     events: list[BehaviourEvent]
@@ -51,6 +52,7 @@ class Material:
     goods: Goods
     find: Find
     context_keys: ContextKeys = field(default_factory=lambda: USUAL)
+    judged: Grades = field(default_factory=dict)
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -68,15 +70,20 @@ def before(material: Material, until: float) -> Material:
 
 
 def read(
-    es: Elasticsearch, valkey: redis.Redis, generation: Generation, until: float | None
+    es: Elasticsearch,
+    valkey: redis.Redis,
+    generation: Generation,
+    until: float | None,
+    judged: Grades | None = None,
 ) -> Material:
-    """Everything up to `until` (seconds; None: all there is)."""
+    """Everything up to `until` (seconds; None: all there is), beside the judgements."""
     return Material(
         events=list(journal.scan(es, generation.index, until)),
         searches=read_searches(es, generation.index, until),
         goods=catalogue.read(es, valkey, generation),
         find=lambda queries, window: _find(es, generation, queries, window),
         context_keys=generation.config.context,
+        judged=judged or {},
     )
 
 

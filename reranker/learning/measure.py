@@ -14,6 +14,8 @@ from reranker.signals import definition
 Scores = NDArray[np.floating]
 NOT_IN_LEG = 1e9
 SHOWN = ("mrr", "ndcg@10", "hit@10")
+CUT = 10
+PURCHASE = 2  # column of the labels
 
 
 def wanted(lists: ListSet) -> NDArray[np.bool_]:
@@ -40,8 +42,40 @@ def ranks(scores: Scores, lists: ListSet, first: NDArray[np.bool_] | None = None
 
 
 def reciprocal(scores: Scores, lists: ListSet) -> NDArray[np.float64]:
-    """Reciprocal rank of each list [lists]."""
+    """Reciprocal rank of each list [lists], judged or not."""
     return metrics.of_ranks(ranks(scores, lists), ["mrr"])["mrr"]
+
+
+class Yardstick:
+    """One value a list, the higher the better, by which rankers are compared: the reciprocal rank
+    of what is wanted, of a judged search nDCG@10 over its candidates.
+    """
+
+    def __init__(self, lists: ListSet) -> None:
+        self._lists = lists
+        self._wanted = wanted(lists)
+        self._judged = np.flatnonzero(lists.judged)
+
+    @property
+    def name(self) -> str:
+        """What a mean of its values is called."""
+        return "MRR, of judged ones nDCG@10," if len(self._judged) else "MRR"
+
+    def values(self, scores: Scores) -> NDArray[np.float64]:
+        """The value of each list [lists] for scores [rows]."""
+        ranked = ranks(scores, self._lists, self._wanted)
+        found = metrics.of_ranks(ranked, ["mrr"])["mrr"]
+        for row in self._judged.tolist():
+            first, end = self._lists.start[row : row + 2].tolist()
+            gains = self._lists.labels[first:end, PURCHASE]
+            found[row] = _dcg(gains, scores[first:end]) / _dcg(gains, gains)
+        return found
+
+
+def _dcg(gains: NDArray[np.floating], scores: Scores) -> float:
+    """Discounted gain of the best `CUT` by `scores`; of equal scores the worst item is first."""
+    best = np.lexsort((gains, -scores))[:CUT]
+    return float((gains[best] / np.log2(np.arange(2, len(best) + 2))).sum())
 
 
 def static_scores(lists: ListSet) -> dict[str, Scores]:
@@ -98,6 +132,7 @@ def guarded(lists: ListSet, queries: Sequence[str]) -> dict[str, NDArray[np.bool
         "new items": new_item,
         "frequent queries": often,
         "rare queries": ~often,
+        "judged searches": lists.judged,
     }
 
 
@@ -107,8 +142,10 @@ def gate(
     guarded: Mapping[str, NDArray[np.bool_]],
     seed: int,
     alpha: float,
+    by: str = "MRR",
 ) -> str | None:
-    """Why the challenger must not serve; None: it may. Values are reciprocal ranks [lists].
+    """Why the challenger must not serve; None: it may. Values are those of a `Yardstick` [lists],
+    called `by`.
 
     It must be better on all lists, and worse in no guarded part: of several parts one looks so by
     chance, hence the correction of Holm (1979, A simple sequentially rejective multiple test
@@ -118,7 +155,7 @@ def gate(
     if whole.mean_difference <= 0 or whole.p_value > alpha:
         return (
             f"not better than what serves beyond noise on {len(serving)} held-out searches "
-            f"(MRR {challenger.mean():.4f} against {serving.mean():.4f}, p = {whole.p_value:.3f})"
+            f"({by} {challenger.mean():.4f} against {serving.mean():.4f}, p = {whole.p_value:.3f})"
         )
     parts = {
         name: compare.paired(challenger[rows], serving[rows], seed)
@@ -130,7 +167,7 @@ def gate(
         if p_value <= alpha:
             rows = guarded[name]
             return (
-                f"worse for {name} (MRR {challenger[rows].mean():.4f} against "
+                f"worse for {name} ({by} {challenger[rows].mean():.4f} against "
                 f"{serving[rows].mean():.4f} on {int(rows.sum())} held-out searches)"
             )
     return None

@@ -44,10 +44,7 @@ def chosen(
     `USUAL_SHARE` where that is not behind it beyond noise. `models` are the trees as measured and
     as served.
     """
-
-    def values(scores: Array) -> Array:
-        return measure.reciprocal(scores, held_out)
-
+    values = measure.Yardstick(held_out).values
     share = interpolation.best_share(network, trees, values, SHARES)
     if not share and len(held_out) >= interpolation.LISTS_MIN:
         usual = values(mean(network, trees, USUAL_SHARE))

@@ -16,7 +16,9 @@ import numpy as np
 from indexer.behaviour.event import BehaviourEvent
 from indexer.behaviour.popularity import DAY_SECONDS
 from reranker.learning import cases as making
+from reranker.learning import judged as judging
 from reranker.learning.cases import Case, LoggedSearch, Sampling
+from reranker.learning.judged import Grades
 from reranker.learning.position_bias import NO_CORRECTION, PositionBias, harvest
 from reranker.learning.schedule import Schedule
 
@@ -56,8 +58,11 @@ def plan(
     searches: Sequence[LoggedSearch],
     titles: Mapping[str, str],
     schedule: Schedule,
+    judged: Grades | None = None,
 ) -> Plan | None:
-    """The plan for `events` in time order; None where they span no time to split."""
+    """The plan for `events` in time order, with `judged` queries beside what it says of them; None
+    where they span no time to split.
+    """
     first, until = events[0].timestamp, events[-1].timestamp
     cut = cut_of(events, schedule)
     at = moments_of(events, cut, schedule)
@@ -67,12 +72,16 @@ def plan(
         cases=schedule.cases, gap_days_max=schedule.gap_days_max, strangers=schedule.strangers
     )
     bias = _position_bias(events, searches, cut, schedule)
+    train = _train(events, searches, titles, at, cut, sampling, schedule, bias)
+    held_out = _held_out(events, searches, titles, at, cut, sampling, schedule)
+    late = _late(events, searches, titles, at, cut, until - first, sampling, schedule, bias)
+    found = judging.cases(judged or {}, at, at.index(cut), schedule)
     return Plan(
         at=at,
         cut=cut,
-        train=_train(events, searches, titles, at, cut, sampling, schedule, bias),
-        held_out=_held_out(events, searches, titles, at, cut, sampling, schedule),
-        late=_late(events, searches, titles, at, cut, until - first, sampling, schedule, bias),
+        train=_sorted([*train, *found.train]),
+        held_out=_sorted([*held_out, *found.held_out]),
+        late=_sorted([*late, *found.late]) if schedule.refit else [],
         position_bias=bias,
     )
 

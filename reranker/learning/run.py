@@ -111,7 +111,8 @@ def prepare(
     """
     if len(material.events) < 2:
         return None
-    made = plan.plan(material.events, material.searches, material.titles, schedule)
+    known = material.events, material.searches, material.titles
+    made = plan.plan(*known, schedule, material.judged)
     if made is None or not made.train or not made.held_out:
         return None
     queries = made.queries
@@ -323,25 +324,22 @@ def _begun(network: FusionNetwork, parent: Parent | None, number: int) -> str | 
 
 
 def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:
-    """The share with the best MRR on the held-out lists, as far as it is ahead beyond noise."""
+    """The share that is best on the held-out lists, as far as it is ahead beyond noise."""
     held_out, weights = lesson.lists.held_out, lesson.trained.weights
-    first = measure.wanted(held_out)
     begun = interpolation.start_of(network, lesson.direct)
     start, end = (score([it], held_out, lesson.vectors, weights) for it in (begun, network))
-    return interpolation.best_share(
-        start, end, lambda scores: 1.0 / measure.ranks(scores, held_out, first)
-    )
+    return interpolation.best_share(start, end, measure.Yardstick(held_out).values)
 
 
 def mrr_of(
     held_out: ListSet, vectors: Vectors, trained: Trained
 ) -> Callable[[FusionNetwork], float]:
-    """Measures the MRR of a network on lists."""
-    first = measure.wanted(held_out)
+    """Measures a network on lists by their mean value."""
+    yardstick = measure.Yardstick(held_out)
 
     def mrr(network: FusionNetwork) -> float:
         scores = score([network], held_out, vectors, trained.weights)
-        return float((1.0 / measure.ranks(scores, held_out, first)).mean())
+        return float(yardstick.values(scores).mean())
 
     return mrr
 

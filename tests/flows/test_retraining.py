@@ -12,7 +12,7 @@ from compose.local.processes import learner_command
 from indexer.catalogue.generation import resolve
 from indexer.settings import Settings
 from reranker.fusion import registry
-from reranker.learning import job, tasks
+from reranker.learning import job, judged, tasks
 from reranker.worker import schedule_of
 from tests.conftest import Stack
 from tests.flows import behaviour
@@ -51,6 +51,7 @@ def test_the_beat_trains_and_the_gate_decides(
     config.write_text("encoder: hashed:32\n")
     behaviour.run(create, index_name, "--config", str(config))
     promote_untrained(tmp_path / "models", resolve(es, index_name), "v1")
+    judged.keep(tmp_path / "models" / index_name, {"lamp": {"1": 1.0}, "mug": {"2": 2.0}})
     monkeypatch.setenv("HITWEAVE_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("HITWEAVE_HOME", str(tmp_path))
     monkeypatch.setenv("HITWEAVE_RETRAIN_HOURS", str(1 / 3600))
@@ -68,4 +69,23 @@ def test_the_beat_trains_and_the_gate_decides(
     said = log.read_text()
     assert "retrained" in said, said
     assert job.NO_EVENTS in said
+    assert '"judged_queries":2' in said.replace("\\", "")
     assert (tmp_path / "models" / index_name / "current").read_text() == "v1"
+
+
+def test_judgements_given_once_stay_until_they_are_forgotten(
+    stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    config, file = tmp_path / "index.yaml", tmp_path / "judged.csv"
+    config.write_text("encoder: hashed:32\n")
+    file.write_text("query,docid,rating\nlamp,1,1\nmug,2,0\nbag,3,2\n")
+    behaviour.run(create, index_name, "--config", str(config))
+
+    def known(*options: str) -> object:
+        answer = stack.run_json("train", index_name, *options)
+        assert answer["why"] == job.NO_EVENTS
+        return answer["judged_queries"]
+
+    assert known("--judgements", str(file)) == 2  # what has no relevant item says nothing
+    assert known() == 2
+    assert known("--forget-judgements") == 0

@@ -26,19 +26,36 @@ POLL_SECONDS = 0.1
     show_default=True,
     help="Train over so many processes of this machine, one a GPU where there are GPUs.",
 )
+@click.option(
+    "--judgements",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Learn from graded judgements too (CSV or TSV: query, docid, rating).",
+)
+@click.option("--forget-judgements", is_flag=True, help="Learn no more from those given before.")
 @training_options.schedule("How long and how well.")
-def command(index: str, until: str | None, file: Path | None, processes: int, name: str) -> None:
+def command(
+    index: str,
+    until: str | None,
+    file: Path | None,
+    processes: int,
+    judgements: Path | None,
+    forget_judgements: bool,
+    name: str,
+) -> None:
     """Train the fusion model of INDEX and let it serve if it is better beyond noise.
 
     Measured on the last weeks, which the measured model never saw. Where searches were logged it
     learns from them, elsewhere from purchases with queries made from titles. An interrupted run
     with the same schedule and data goes on where it was; HOME/runs has its curves. The last line
     of stdout is one JSON object with the metrics before and after.
+
+    Judgements are kept with the models and learned from in later runs too, also scheduled ones,
+    until others take their place. A fifth of their queries is measured on.
     """
     from reranker.learning import job, launch
 
     started = time.monotonic()
-    asked = launch.Asked(index, until, file, name)
+    asked = launch.Asked(index, until, file, name, judgements=judgements, forget=forget_judgements)
     schedule = asked.schedule()
     answer = launch.over_processes(asked, processes) if processes > 1 else launch.alone(asked)
     if answer["promoted"]:

@@ -66,7 +66,8 @@ def command(
 def _searched(asked: "Asked", budget: "Budget") -> "tuple[Ground, Tuned] | None":
     """Read, assemble once, search; None where there is too little behaviour."""
     from indexer.catalogue import generation
-    from reranker.learning import launch, material, tune
+    from reranker.fusion.registry import Registry
+    from reranker.learning import judged, launch, material, tune
     from reranker.learning.bars import bars
     from reranker.learning.equipment import Equipment
 
@@ -75,7 +76,8 @@ def _searched(asked: "Asked", budget: "Budget") -> "tuple[Ground, Tuned] | None"
     where = generation.resolve(servers.es, asked.index)
     with bars() as progress:
         told = progress("journal and catalogue", 1)
-        read = material.read(servers.es, servers.valkey, where, seconds)
+        kept = judged.kept(Registry(servers.models_dir, where.index).folder)
+        read = material.read(servers.es, servers.valkey, where, seconds, kept)
         told(1)
         on = tune.ground(read, schedule, progress)
         if on is None:

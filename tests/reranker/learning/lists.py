@@ -58,5 +58,6 @@ def list_set(
         history_features=features,
         table=random.integers(0, TABLES, size=count).astype(np.int32),
         bought_before=random.random(count) < 0.4,
+        judged=np.zeros(count, dtype=bool),
         time=np.arange(count, dtype=np.float64),
     )
