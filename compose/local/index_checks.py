@@ -7,6 +7,7 @@ from elasticsearch import Elasticsearch
 from pydantic import ValidationError
 
 from compose.local.finding import Finding
+from indexer.behaviour.journal_index import STAMP
 from indexer.embedding.encoder import open_encoder
 from indexer.embedding.recipe import Recipe
 from indexer.errors import HitweaveError
@@ -15,12 +16,12 @@ RECREATE = "re-create the index with `hitweave create` and index the catalogue a
 
 
 def check_indices(client: Elasticsearch) -> Iterator[Finding]:
-    """One finding an index with a stamp; others are none of our business."""
+    """One finding an index with the stamp of a catalogue; others are none of our business."""
     mappings = client.indices.get_mapping(expand_wildcards="open").body
     stamped = {
         name: found["mappings"]
         for name, found in mappings.items()
-        if "hitweave" in found["mappings"].get("_meta", {})
+        if STAMP not in found["mappings"].get("_meta", {}).get("hitweave", {STAMP: 0})
     }
     if not stamped:
         advice = "`hitweave create INDEX` makes one"

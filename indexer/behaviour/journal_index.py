@@ -18,6 +18,7 @@ INDICES = (EVENTS, QUERIES)
 OWN = ("event_id", "hitweave")
 
 ADVICE = "reindex it under another name first"
+STAMP = "journal"  # within `_meta.hitweave`, where a catalogue has its recipe
 _NAME = {"type": "keyword", "ignore_above": 256}
 _TEXT = {"type": "keyword", "ignore_above": 2000}
 _FREE = {"type": "flattened", "ignore_above": 1024}
@@ -84,7 +85,7 @@ def ensure(es: Elasticsearch) -> None:
 
 
 def _create_or_adopt(es: Elasticsearch, index: str) -> None:
-    stamp = {"hitweave": {"journal": 1}}
+    stamp = {"hitweave": {STAMP: 1}}
     try:
         es.indices.create(
             index=index,

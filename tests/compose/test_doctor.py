@@ -9,19 +9,21 @@ from pathlib import Path
 
 import pytest
 import redis
+from elasticsearch import Elasticsearch
 
 from compose.local import checks, index_checks
 from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding
 from compose.local.home import Home
 from compose.local.running import processes_of
+from indexer.behaviour import journal_index
 from indexer.embedding.encoder import open_encoder
 from indexer.settings import Settings
 from reranker.fusion.registry import Registry
 from reranker.serving import drift_watch
 from reranker.serving.drift_watch import Told
 from tests.compose.test_cli import run
-from tests.conftest import HITWEAVE, free_port
+from tests.conftest import HITWEAVE, Stack, free_port
 from tests.reranker.fusion.artifacts import write
 
 
@@ -153,6 +155,16 @@ def test_a_stamp_that_agrees_with_its_index_is_no_problem() -> None:
 )
 def test_a_stamp_that_lies_is_a_problem(changes: dict[str, object], words: str) -> None:
     assert words in str(index_checks.stamp_problem(stamped(**changes)))
+
+
+def test_the_journal_is_no_catalogue_with_a_stamp_that_lies(
+    stack: Stack, es: Elasticsearch, index_name: str
+) -> None:
+    stack.run("create", index_name)
+    assert all(es.indices.exists(index=name) for name in journal_index.INDICES)
+    found = [f.found.partition(":")[0] for f in index_checks.check_indices(es)]
+    assert not {*journal_index.INDICES} & {*found}
+    assert any(name.startswith(index_name) for name in found)
 
 
 def test_a_promoted_model_that_is_not_whole_is_a_fault(tmp_path: Path) -> None:
