@@ -25,8 +25,8 @@ from reranker.signals.compiled import (
     INTO,
     NUMBER,
     bit_count,
+    callee,
     compiled,
-    inlined,
     logged,
 )
 from reranker.signals.listwise import Array
@@ -77,7 +77,7 @@ def popularity(situation: Situation, into: Array) -> None:
     )
 
 
-@inlined
+@callee
 def _rate(decayed: float, half_life: float) -> float:
     """Events a day, smoothed: at a steady rate r a decayed count is r * half life / ln 2."""
     return decayed / half_life * math.log(2.0) + _TREND_FLOOR
@@ -149,7 +149,7 @@ def search(situation: Situation, into: Array) -> None:
     _search(found["count"], found["exposure"], into)
 
 
-@inlined
+@callee
 def _log_rate(events: float, exposure: float, prior: float) -> float:
     """Smoothed log rate: events a seen impression, leaning on `prior`."""
     return math.log((events + PRIOR_EXPOSURE * prior) / (max(exposure, events) + PRIOR_EXPOSURE))

@@ -51,16 +51,16 @@ def compiled(*arguments: Signature) -> Callable[[Function], Function]:
     return code
 
 
-inlined = njit(error_model="numpy")  # of what compiled functions call
+callee = njit(error_model="numpy")  # for what compiled functions call; usually inlined
 
 
-@inlined
+@callee
 def logged(value: float) -> float:
     """log(1 + value), negatives as zero; NaN stays NaN."""
-    return math.log(1.0 + (max(value, 0.0)))
+    return math.log(1.0 + max(value, 0.0))
 
 
-@inlined
+@callee
 def bit_count(word: np.uint64) -> np.uint64:
     """How many bits are set."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
@@ -70,7 +70,7 @@ def bit_count(word: np.uint64) -> np.uint64:
     return (eights * np.uint64(0x0101010101010101)) >> np.uint64(56)
 
 
-@inlined
+@callee
 def place_in(rising: NDArray[np.uint64], wanted: np.uint64) -> int:
     """Where the first of what is at least `wanted` stands."""
     low, high = 0, len(rising)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.catalogue import card
 from reranker.signals import definition
-from reranker.signals.compiled import FLAGS, INTO, TOKEN_ROWS, TOKENS, compiled, inlined, logged
+from reranker.signals.compiled import FLAGS, INTO, TOKEN_ROWS, TOKENS, callee, compiled, logged
 from reranker.signals.listwise import Array
 from reranker.signals.situation import Situation
 
@@ -33,7 +33,7 @@ def compute(situation: Situation, into: Array) -> None:
     _compute(situation.cards["title_words"], query, situation.cards_present, into)
 
 
-@inlined
+@callee
 def _hits(words: NDArray[np.uint32], among: NDArray[np.uint32]) -> tuple[int, int, int]:
     """How many words are among the others; where the first and the last of them stand, -1: none."""
     hits, first, last = 0, -1, -1
@@ -47,7 +47,7 @@ def _hits(words: NDArray[np.uint32], among: NDArray[np.uint32]) -> tuple[int, in
     return hits, first, last
 
 
-@inlined
+@callee
 def _run(words: NDArray[np.uint32], others: NDArray[np.uint32]) -> int:
     """How many words of both are the same, one by one from the first, before one is not."""
     run = 0

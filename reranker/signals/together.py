@@ -19,8 +19,8 @@ from reranker.signals.compiled import (
     PLACES,
     TOKEN_ROWS,
     TOKENS,
+    callee,
     compiled,
-    inlined,
     logged,
     place_in,
 )
@@ -161,7 +161,7 @@ def _likeness(items: Hashes, history: Hashes, cosine: Array, share: Array, into:
         into[LIKENESS_PLACE, i] = best[0]
 
 
-@inlined
+@callee
 def _meet(
     categories: NDArray[np.uint32], i: int, depth: int, others: NDArray[np.uint32], j: int
 ) -> bool:
