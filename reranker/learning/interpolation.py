@@ -17,6 +17,7 @@ from reranker.learning.network import FusionNetwork
 
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 LISTS_MIN = 50  # of fewer a standard error says little
+STANDARD_ERRORS = 2.0  # about the 5 % level, as at the gate
 Array = NDArray[np.floating]
 
 
@@ -29,15 +30,17 @@ def best_share(
     """The one of `shares` (falling, to 0) of the way from scores `start` to `end` [rows] with the
     highest mean of `values` [lists]; of equal ones the largest.
 
-    0 where even that one is not ahead of the start by more than one standard error of the paired
-    difference, or there are fewer than `LISTS_MIN` lists: of models that cannot be told apart the
-    simplest (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    0 where even that one is not ahead of the start by `STANDARD_ERRORS` of the paired difference,
+    or there are fewer than `LISTS_MIN` lists: of models that cannot be told apart the simplest
+    (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3, who ask for one; of
+    the same shop's data one let a network through in one training of three, which then did harm).
     """
     found = {share: values(start + share * (end - start)) for share in shares}
     best = max(shares, key=lambda share: float(found[share].mean()))
     gained = found[best] - found[0.0]
     noise = gained.std() / np.sqrt(len(gained))
-    return best if len(gained) >= LISTS_MIN and gained.mean() > noise else 0.0
+    ahead = gained.mean() > STANDARD_ERRORS * noise
+    return best if len(gained) >= LISTS_MIN and ahead else 0.0
 
 
 def start_of(network: FusionNetwork, direct: NDArray[np.float32]) -> FusionNetwork:

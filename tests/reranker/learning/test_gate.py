@@ -135,6 +135,22 @@ def test_better_on_the_whole_but_worse_in_a_guarded_part_is_refused(name: str) -
     assert name in why
 
 
+def test_better_on_what_is_judged_is_better_where_purchases_only_hold_their_own() -> None:
+    random = np.random.default_rng(0)
+    judged = np.arange(2000) < 300
+    serving = random.uniform(0.3, 0.7, 2000)
+    noise = random.normal(0.0, 0.3, 2000)
+    noise[~judged] -= noise[~judged].mean()
+    challenger = np.where(judged, serving + 0.03 + noise / 10, serving + noise)
+    assert measure.gate(challenger, serving, {measure.JUDGED: judged}, 1, 0.05) is None
+    assert measure.gate(challenger, serving, {"rare queries": judged}, 1, 0.05) is not None
+    few = judged & (np.arange(2000) < measure.JUDGED_MIN - 1)
+    assert measure.gate(challenger, serving, {measure.JUDGED: few}, 1, 0.05) is not None
+    harmed = np.where(judged, challenger, serving - 0.1)
+    parts = {measure.JUDGED: judged, "frequent queries": ~judged}
+    assert "frequent queries" in str(measure.gate(harmed, serving, parts, 1, 0.05))
+
+
 def test_two_searches_of_a_part_decide_nothing() -> None:
     serving = np.full(400, 0.5)
     challenger: Any = np.where(np.arange(400) < 2, 0.1, 0.6)

@@ -87,7 +87,8 @@ def test_the_best_share_is_that_of_the_highest_mean_and_the_largest_of_equal_one
 def test_nothing_is_kept_of_what_is_not_ahead_beyond_noise() -> None:
     gains = np.r_[np.full(50, 1.0), np.full(50, -0.9)]  # mean 0.05, standard error 0.095
     assert interpolation.best_share(np.zeros(100), gains, lambda it: it) == 0.0
-    assert interpolation.best_share(np.zeros(100), gains + 0.1, lambda it: it) == 1.0
+    assert interpolation.best_share(np.zeros(100), gains + 0.1, lambda it: it) == 0.0
+    assert interpolation.best_share(np.zeros(100), gains + 0.2, lambda it: it) == 1.0
     assert interpolation.best_share(np.zeros(100), np.zeros(100), lambda it: it) == 0.0
 
 
