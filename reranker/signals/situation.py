@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from indexer import identity
 from indexer.behaviour import query_stats, shopper_profile
-from indexer.behaviour.popularity import PURCHASE, Popularity
+from indexer.behaviour.popularity import Popularity
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue import card
@@ -82,9 +82,3 @@ class Situation:
         if found is None:
             return np.zeros((len(self.history), self.vectors.shape[1]), dtype=np.float32)
         return found
-
-    @cached_property
-    def bought(self) -> NDArray[np.void]:
-        """Profile records of the items that were bought, not only looked at."""
-        records = self.shopper.records
-        return records[records["count"][:, PURCHASE] > 0]
