@@ -93,14 +93,15 @@ class Registry:
             return []
 
     def _point(self, version: str | None, promotions: list[str]) -> None:
-        _replace(self.folder / PROMOTIONS, "\n".join(promotions))
+        replace_whole(self.folder / PROMOTIONS, "\n".join(promotions))
         if version is None:
             (self.folder / CURRENT).unlink(missing_ok=True)
         else:
-            _replace(self.folder / CURRENT, version)
+            replace_whole(self.folder / CURRENT, version)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_whole(path: Path, text: str) -> None:
+    """Write a file in one go: a reader sees what it was or what it is."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)

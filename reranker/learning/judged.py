@@ -6,8 +6,6 @@ relevance where the two differ.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import orjson
 
 from indexer.behaviour.event import query_key
 from indexer.errors import AskedWrongly
+from reranker.fusion.registry import replace_whole
 from reranker.learning.cases import Case, Labels
 from reranker.learning.schedule import Schedule
 
@@ -77,10 +76,7 @@ def keep(folder: Path, judged: Grades) -> None:
         (folder / KEPT).unlink(missing_ok=True)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{KEPT}-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(orjson.dumps(judged))
-    Path(name).replace(folder / KEPT)
+    replace_whole(folder / KEPT, orjson.dumps(judged).decode())
 
 
 def kept(folder: Path) -> Grades:

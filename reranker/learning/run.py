@@ -280,7 +280,7 @@ def _fitted(
     """
     schedule, train = lesson.schedule, lesson.lists.train
     told = progress("training", schedule.members * schedule.epochs * len(train))
-    held_out = mrr_of(lesson.lists.held_out, lesson.vectors, lesson.trained)
+    held_out = value_of(lesson.lists.held_out, lesson.vectors, lesson.trained)
     members, shares = [], []
     for number in range(schedule.members):
         seed = schedule.seed + number
@@ -331,17 +331,17 @@ def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:
     return interpolation.best_share(start, end, measure.Yardstick(held_out).values)
 
 
-def mrr_of(
+def value_of(
     held_out: ListSet, vectors: Vectors, trained: Trained
 ) -> Callable[[FusionNetwork], float]:
     """Measures a network on lists by their mean value."""
     yardstick = measure.Yardstick(held_out)
 
-    def mrr(network: FusionNetwork) -> float:
+    def value(network: FusionNetwork) -> float:
         scores = score([network], held_out, vectors, trained.weights)
         return float(yardstick.values(scores).mean())
 
-    return mrr
+    return value
 
 
 def _refitted(

@@ -164,7 +164,7 @@ class _Trials:
             learning_rate=schedule.learning_rate,
             seed=schedule.seed,
             trained=trained,
-            measure=self._measure(trial, run.mrr_of(self.on.lists.held_out, vectors, trained)),
+            measure=self._measure(trial, run.value_of(self.on.lists.held_out, vectors, trained)),
             progress=lambda _: self._go_on(trial),
             about=auxiliary.labels_of(self.on.world.goods, schedule.auxiliary),
             equipment=self.equipment,

@@ -90,11 +90,11 @@ def test_a_trial_below_the_others_ends_early(
     """With values that fall from trial to trial each later one is under the median."""
     falling = itertools.count()
 
-    def mrr_of(*_: Any) -> Any:
+    def value_of(*_: Any) -> Any:
         level = 1.0 / (1 + next(falling))
         return lambda _network: level
 
-    monkeypatch.setattr(tune.run, "mrr_of", mrr_of)
+    monkeypatch.setattr(tune.run, "value_of", value_of)
     found = tune.search(ground, SMALL, ticking(120))
     assert found.trials > tune.BEFORE_PRUNING
     assert found.pruned >= found.trials - tune.BEFORE_PRUNING
