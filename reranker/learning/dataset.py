@@ -15,18 +15,18 @@ from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.learning import cold_start, logged_signals
 from reranker.learning.cases import Case
+from reranker.learning.derived_queries import SpanStyle, chances
 from reranker.learning.goods import Goods
 from reranker.learning.logged_signals import LoggedSignals
 from reranker.learning.moments import Moment
 from reranker.retrieval.candidates import Candidates
-from reranker.signals import build, definition
+from reranker.signals import build
 from reranker.signals.build import ModelInput
 from reranker.signals.item_table import ItemTable
 from reranker.signals.past import Past
 from reranker.signals.situation import HISTORY_MAX, Situation
 
 LABELS = 3
-HALF = 0.5
 VARIES_MIN, NEVER_VARIED = 1e-6, 1e6
 BOUGHT = np.array([0.0, 0.0, 1.0], dtype=np.float32)  # labels of a purchase
 Found = Mapping[str, Candidates]  # query → candidates
@@ -62,7 +62,7 @@ class Assembly:
 
     To measure, `served` stays off: within a list, all signals are then of one moment. So do
     `cold_start` and `label_doubt`, which a list's share of untouched candidates multiplies, that
-    of doubt squared.
+    of doubt squared. `style` is that of the derived cases' queries.
     """
 
     keep: int | None = 64
@@ -72,6 +72,7 @@ class Assembly:
     served: bool = False  # what was logged with a search stands for what is assembled now
     cold_start: float = 0.0  # how often a derived case's item is shown as untouched
     label_doubt: float = 0.0  # how often its label is drawn from the prior
+    style: SpanStyle = field(default_factory=SpanStyle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +167,8 @@ def _add(
     if not labels.any():
         return
     situation = situation_of(case, moment, world, candidates, past, items)
+    if case.derived:
+        labels = labels * _asked_for(case, labels, items, world, assembly)[:, None]
     shown_as = _shown_as(case, situation, labels, assembly, random)
     if shown_as is None:
         return
@@ -223,7 +226,6 @@ def _shown_as(
     if odds > 0.0:
         hidden = cold_start.to_hide(situation, labelled, odds, random)
     made = build.assemble(cold_start.without(situation, hidden))
-    labels = labels * _asked_for(made["signals"], target)[:, None]
     odds = assembly.label_doubt * untouched**2
     row = cold_start.doubted(made["signals"], odds, random) if odds > 0.0 else None
     if row is not None:
@@ -264,11 +266,26 @@ def _labels(case: Case, candidates: Candidates) -> NDArray[np.float32]:
     return labels
 
 
-def _asked_for(signals: NDArray[np.float32], target: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which items of a derived case's basket count [n]: the query was cut out of one title, so
-    only an item whose title has it in a row can have been what was asked for.
+def _asked_for(
+    case: Case,
+    labels: NDArray[np.float32],
+    items: NDArray[np.intp],
+    world: World,
+    assembly: Assembly,
+) -> NDArray[np.float32]:
+    """How likely each item of a derived case's basket is what was asked for [n].
+
+    The query was made of one title, but would have been as likely with another one of them as that
+    one gives it: the labels say so, where the one item drawn would say the same on average alone
+    (Rao 1945, Blackwell 1947).
     """
-    return target | (signals[:, definition.INDEX["phrase"]] > HALF)
+    shares = np.zeros(len(labels), dtype=np.float32)
+    bought = np.flatnonzero(labels.any(axis=1))
+    likely = chances(case.query, [world.goods.titles[r] for r in items[bought]], assembly.style)
+    target = items[bought] == world.goods.row.get(case.target or "", -1)
+    # A query that is none of the target's title was made in another way: it asks for that alone.
+    shares[bought] = likely / likely.sum() if likely[target].any() else target
+    return shares
 
 
 def past_of(shopper: ShopperProfile, moment: Moment, goods: Goods) -> Past:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from reranker.learning.dataset import ListSet, joined
 
+GAINS = (1.0, 3.0, 7.0)  # of a click, a cart and a purchase, the usual 2^grade - 1
+GRADES_A_GAIN = 4.0  # LightGBM knows whole grades only
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
     "metric": "ndcg",
@@ -27,6 +29,7 @@ PARAMETERS: dict[str, Any] = {
     "lambdarank_truncation_level": 30,
     "max_bin": 63,
     "verbose": -1,
+    "label_gain": [grade / GRADES_A_GAIN for grade in range(round(GAINS[-1] * GRADES_A_GAIN) + 1)],
 }
 ROUNDS_MAX = 400
 PATIENCE = 40
@@ -81,7 +84,9 @@ def _dataset(lists: ListSet, reference: Any = None) -> Any:
 
 
 def _grades(lists: ListSet) -> NDArray[np.int64]:
-    """Click 1, cart 2, purchase 3: the weightiest deed of each row."""
-    done = lists.labels > 0  # a weighted click is still one click
-    grades: NDArray[np.int64] = (done * np.array([1, 2, 3])).max(axis=1).astype(np.int64)
+    """The weightiest deed of each row, as far as it counts for the row: a share of a purchase is
+    that share of its gain, a weighted click is still one click.
+    """
+    gains = (lists.labels.clip(max=1.0) * np.array(GAINS)).max(axis=1)
+    grades: NDArray[np.int64] = np.rint(gains * GRADES_A_GAIN).astype(np.int64)
     return grades

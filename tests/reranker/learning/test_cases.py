@@ -1,5 +1,6 @@
 """Cases: queries from titles, snapshots before the basket, labels from what was done."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from indexer.behaviour.event import BehaviourEvent
 from reranker.learning import cases, plan
 from reranker.learning.cases import LoggedSearch, Sampling
-from reranker.learning.derived_queries import SpanStyle, derive
+from reranker.learning.derived_queries import SpanStyle, chances, derive
 from reranker.learning.position_bias import PositionBias
 from reranker.learning.schedule import Schedule
 from tests.reranker.learning import shop
@@ -50,6 +51,38 @@ def test_of_a_long_chinese_title_a_few_characters_are_asked() -> None:
     random = np.random.default_rng(0)
     found = {derive("真无线蓝牙降噪耳机运动款", SpanStyle(), random) for _ in range(50)}
     assert all(query and 2 <= len(query) <= 4 for query in found)
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        ["red red card", "red card", "card"],
+        ["t-light holder 50's", "holder", "holder set of four t-light"],
+        ["真无线蓝牙耳机", "蓝牙耳机 red", "耳机"],
+    ],
+)
+def test_the_chance_of_a_query_is_how_often_a_title_gives_it(titles: list[str]) -> None:
+    random, style, draws = np.random.default_rng(0), SpanStyle(strange=0.0), 20_000
+    drawn = [Counter(derive(it, style, random, titles) for _ in range(draws)) for it in titles]
+    for query in {query for found in drawn for query in found if query}:
+        often = [found[query] / draws for found in drawn]
+        np.testing.assert_allclose(chances(query, titles, style), often, atol=0.02)
+
+
+def test_beside_a_word_from_elsewhere_the_others_tell_which_title_a_query_is_of() -> None:
+    titles = ["red card holder", "card box", "lamp", "!"]
+    for query in ("zzz card holder", "card holder zzz", "Holder ZZZ"):
+        likely = chances(query, titles, SpanStyle())
+        assert likely[0] > 0
+        assert not likely[1:].any()
+    first, second, *others = chances("card zzz", titles, SpanStyle())
+    assert first > 0 < second
+    assert not any(others)
+    # Of words that all stand in one title nobody thinks that one of them is from elsewhere.
+    first, second, *_ = chances("card box", ["card box", "card"], SpanStyle())
+    assert first > 100 * second > 0
+    assert not chances("zzz", titles, SpanStyle()).any()
+    assert not chances("", titles, SpanStyle()).any()
 
 
 def test_moments_end_with_the_last_and_are_evenly_spaced() -> None:
