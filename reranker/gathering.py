@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from indexer.errors import ElasticsearchUnavailable
+from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.recommend import sources, taste_index
 from reranker.recommend.proposals import Proposals, merged
 from reranker.recommend.sources import NOTHING, PER_SOURCE, WINDOW, Ranked
@@ -93,6 +93,8 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
         "trending": lambda: sources.popular(basis.board, PER_SOURCE),
     }
     lists = {name: found[name]() if name in found else NOTHING for name in wish.sources}
+    if wish.strategy == "hybrid":
+        _recall(process, index, lists)
     near, missing = _answered(process, wish, basis, names, asking, deadline)
     lists |= {name: near[name] for name in wish.sources if name in near}
     if wish.filter is not None:
@@ -100,6 +102,13 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
     known = () if wish.repeats else past.shopper.ids(len(past.shopper))
     proposals = merged(lists, window=WINDOW, without={*wish.seeds, *known})
     return Proposed(proposals, names.known, missing)
+
+
+def _recall(process: Process, index: str, lists: Mapping[str, Ranked]) -> None:
+    """Read what the ranking of these items asks for, while Elasticsearch still searches."""
+    ids = dict.fromkeys(item_id for ranked in lists.values() for item_id in ranked.ids)
+    with suppress(ValkeyUnavailable):  # the ranking asks once more, and says so
+        process.memory.items(index, list(ids))
 
 
 def _names(process: Process, wish: Wish, start: Past) -> _Names:
@@ -144,7 +153,7 @@ def _by_content(vector: Vector, wish: Wish, *, by_column: bool) -> dict[str, Any
     if wish.filter is not None:
         knn["filter"] = wish.filter
     ids = IDS_BY_COLUMN if by_column else {"_source": False}
-    return {"knn": knn, "size": PER_SOURCE, "track_total_hits": False, **ids}
+    return {"query": {"knn": knn}, "size": PER_SOURCE, "track_total_hits": False, **ids}
 
 
 def _answered(

@@ -169,18 +169,17 @@ def _fused(process: Process, wish: Wish, basis: Basis, proposals: Proposals) -> 
 
 def _grounds(basis: Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
     """What reasons of the shown items [n] rest on."""
-    start = basis.start
-    if start.vectors is None:
+    start, text = basis.start, basis.start.vectors
+    if text is None:
         return Grounds(start, {})
-    shown = card.vectors(cards)
-    found = {"content": (start.vectors, shown)}
+    look = {"content": lambda: (text, card.vectors(cards))}
     if basis.loaded is not None:
         table = basis.loaded.item_table
-        found["collaborative"] = (
-            table.lookup(start.history["item"], start.vectors),
-            table.lookup(identity.hashes(ids), shown),
+        look["collaborative"] = lambda: (
+            start.taste(table).rows,
+            table.lookup(identity.hashes(ids), card.vectors(cards)),
         )
-    return Grounds(start, found)
+    return Grounds(start, look)
 
 
 def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:

@@ -72,10 +72,18 @@ class ShopperProfile:
         """Where each id ends in the blob [items]."""
         return np.cumsum(self.records["id_bytes"], dtype=np.int64)
 
+    @cached_property
+    def every_id(self) -> list[str]:
+        """Ids of all items."""
+        parts = pairwise([0, *self.ends.tolist()])
+        if self.id_blob.isascii():  # then a sign is a byte
+            text = self.id_blob.decode()
+            return [text[a:b] for a, b in parts]
+        return [self.id_blob[a:b].decode() for a, b in parts]
+
     def ids(self, count: int) -> list[str]:
         """Ids of the first `count` items."""
-        ends = [0, *self.ends[:count].tolist()]
-        return [self.id_blob[a:b].decode() for a, b in pairwise(ends)]
+        return self.every_id[:count]
 
     def __len__(self) -> int:
         return len(self.records)

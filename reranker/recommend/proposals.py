@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,22 +47,28 @@ class Proposals:
 def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str] = ()) -> Proposals:
     """The best `window` items of all sources by weighted reciprocal rank, none of `without`."""
     scores: dict[str, float] = {}
-    source: dict[str, tuple[float, str]] = {}
+    highest: dict[str, tuple[float, str]] = {}
     for name, found in lists.items():
         ids = [item_id for item_id in found.ids if item_id not in without]
-        parts = (SHARES[name] / (RANK_CONSTANT + np.arange(1, len(ids) + 1))).tolist()
-        for item_id, part in zip(ids, parts, strict=True):
-            own = (part, name)
-            if item_id not in scores:
-                scores[item_id], source[item_id] = part, own
+        for item_id, part in zip(ids, _parts(name, len(ids)), strict=True):
+            before = scores.get(item_id)
+            if before is None:
+                scores[item_id], highest[item_id] = part, (part, name)
                 continue
-            scores[item_id] += part
-            if own > source[item_id]:
-                source[item_id] = own
+            scores[item_id] = before + part
+            if (part, name) > highest[item_id]:
+                highest[item_id] = (part, name)
     best = sorted(scores, key=scores.__getitem__, reverse=True)[:window]
     most = sum(SHARES.values()) / (RANK_CONSTANT + 1)
     return Proposals(
         ids=best,
         scores=np.array([scores[item_id] / most for item_id in best], dtype=np.float32),
-        source=[source[item_id][1] for item_id in best],
+        source=[highest[item_id][1] for item_id in best],
     )
+
+
+@lru_cache(maxsize=256)
+def _parts(name: str, count: int) -> Sequence[float]:
+    """What each place of a source's list counts."""
+    parts: list[float] = (SHARES[name] / (RANK_CONSTANT + np.arange(1, count + 1))).tolist()
+    return parts

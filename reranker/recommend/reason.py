@@ -3,17 +3,19 @@
 Keys are those of `reranker.serving.sentences`, so a recommendation says what a search would say.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer import identity
 from indexer.behaviour.popularity import CART, PURCHASE, VIEW
-from reranker.signals.past import Past, within
+from reranker.signals.past import Past
 
 Kind = str
+Vectors = NDArray[np.float32]
 WEIGHTIEST: tuple[tuple[int, Kind], ...] = (
     (PURCHASE, "purchase"),
     (CART, "cart"),
@@ -38,11 +40,12 @@ POPULAR = Ground("popular")
 class Grounds:
     """What reasons of one list rest on: the shopper's items [h] and their vectors by source.
 
-    `vectors` has, by source, those of the history [h, dims] and of the shown items [n, dims].
+    `look` gives, by source, those of the history [h, dims] and of the shown items [n, dims].
     """
 
     past: Past
-    vectors: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+    look: Mapping[str, Callable[[], tuple[Vectors, Vectors]]]
+    _seen: dict[str, tuple[Vectors, Vectors]] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, source: str, row: int, item_id: str) -> Ground:
         """Why the item at `row` of the shown ones is there, which `source` put highest."""
@@ -51,25 +54,27 @@ class Grounds:
             return Ground(OWN[kind]) if kind else POPULAR
         if source == "bought_together":
             return self._partner(item_id)
-        if source in self.vectors:
+        if source in self.look:
             return self._neighbour(source, row, item_id)
         return POPULAR
 
     def _partner(self, item_id: str) -> Ground:
         items, rows, of = self.past.partner_rows
-        place, _ = within(items, identity.hashes([item_id]))
-        if not len(place):
+        hashed = np.uint64(identity.hash64(item_id))
+        first, end = (int(np.searchsorted(items, hashed, side)) for side in ("left", "right"))
+        if first == end:
             return POPULAR
-        weights = rows["purchase"][place] * self.past.recency_share[of[place]]
+        of = of[first:end]
+        weights = rows["purchase"][first:end] * self.past.recency_share[of]
         bought = bool(weights.max() > 0)
-        best = int(of[place[int(np.argmax(weights if bought else rows["view"][place]))]])
+        best = int(of[int(np.argmax(weights if bought else rows["view"][first:end]))])
         kind = self._kind(best)
         if not bought or kind is None:
             return Ground("viewed_with", self._ids[best])
         return Ground(f"bought_with_{kind}", self._ids[best])
 
     def _neighbour(self, source: str, row: int, item_id: str) -> Ground:
-        history, shown = self.vectors[source]
+        history, shown = self._vectors_of(source)
         alike = history @ shown[row]
         for best in np.argsort(-alike, kind="stable").tolist():
             kind = self._kind(best)
@@ -77,7 +82,12 @@ class Grounds:
                 return Ground(f"{OF_VECTOR[source]}_{kind}", self._ids[best])
         return POPULAR
 
-    @property
+    def _vectors_of(self, source: str) -> tuple[Vectors, Vectors]:
+        if source not in self._seen:
+            self._seen[source] = self.look[source]()
+        return self._seen[source]
+
+    @cached_property
     def _ids(self) -> Sequence[str]:
         return self.past.shopper.ids(len(self.past.history))
 

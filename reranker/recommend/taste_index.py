@@ -17,9 +17,12 @@ def name(index: str, version: str) -> str:
 
 
 def search(vector: NDArray[np.float32], size: int) -> dict[str, Any]:
-    """The body that finds the nearest items of a shopper's vector [width]."""
+    """The body that finds the nearest items of a shopper's vector [width].
+
+    As a query, not as a search beside one: of one shard that is one phase instead of three.
+    """
     knn = {"field": VECTOR, "query_vector": vector, "k": size, "num_candidates": size}
-    return {"knn": knn, "size": size, "track_total_hits": False, **IDS_BY_COLUMN}
+    return {"query": {"knn": knn}, "size": size, "track_total_hits": False, **IDS_BY_COLUMN}
 
 
 def ids(hits: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -110,9 +110,9 @@ def wish_among(
     ids: Sequence[str], cards: NDArray[Any], dial: float, policy: Diversity, past: Past | None
 ) -> Wish:
     """The wish for a list that no one searched for, of items whose cards [n] are at hand."""
-    row_of = {name: row for row, name in enumerate(ids)}
 
     def look(names: Sequence[str]) -> Looks:
+        row_of = {name: row for row, name in enumerate(ids)}
         return Looks.of_cards(cards[[row_of[name] for name in names]])
 
     return Wish(ids, window=len(ids), dial=dial, policy=policy, look=look, past=past)

@@ -157,8 +157,8 @@ def test_a_reason_names_the_deed_that_it_rests_on() -> None:
         purchase("milk", 5),
     ]
     own = past(events)
-    vectors = {"content": (np.stack([vector("milk")]), np.stack([vector("milk"), vector("other")]))}
-    grounds = Grounds(own, vectors)
+    vectors = np.stack([vector("milk")]), np.stack([vector("milk"), vector("other")])
+    grounds = Grounds(own, {"content": lambda: vectors})
     assert grounds.of("own", 0, "milk").key == "bought_before"
     partner = grounds.of("bought_together", 0, "bread")
     assert (partner.key, partner.item_id) == ("bought_with_purchase", "milk")
