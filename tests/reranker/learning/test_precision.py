@@ -36,9 +36,9 @@ def test_short_products_learn_what_whole_ones_learn(asked: Any) -> None:
     short = one_fit.fitted(one_fit.SCHEDULE.model_copy(update={"precision": asked}))
     assert short.losses != whole.losses  # it was another format
     # Half precision leaves out its first steps, until the scale of the loss fits: from there it
-    # goes another way. Where it ends depends on every rounding, in whole precision as well.
-    assert short.losses[:2] == pytest.approx(whole.losses[:2], rel=0.2)
-    assert all(it.losses[-1] < 0.7 * it.losses[1] for it in (short, whole))
+    # goes another way, and every rounding of the processor's shows.
+    assert short.losses[0] == pytest.approx(whole.losses[0], rel=0.2)
+    assert all(it.losses[-1] < 0.5 * it.losses[0] for it in (short, whole))
     assert max(short.held_out) > max(whole.held_out) - 0.1
     assert all(p.dtype is torch.float32 for p in short.network.parameters())
 
