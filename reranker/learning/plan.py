@@ -69,10 +69,7 @@ def plan(
     if cut >= until or at[0] >= cut:
         return None
     sampling = Sampling(
-        cases=schedule.cases,
-        gap_days_max=schedule.gap_days_max,
-        strangers=schedule.strangers,
-        recency_half_life_days=schedule.recency_half_life_days,
+        cases=schedule.cases, gap_days_max=schedule.gap_days_max, strangers=schedule.strangers
     )
     bias = _position_bias(events, searches, cut, schedule)
     train = _train(events, searches, titles, at, cut, sampling, schedule, bias)

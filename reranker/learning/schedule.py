@@ -28,9 +28,6 @@ class Schedule(BaseModel):
     held_out_visits: int = Field(1500, ge=1, description="Visits to measure those on.")
     held_out_days: float = Field(35.0, gt=0, description="The last days, kept to measure on.")
     gap_days_max: float = Field(35.0, ge=0, description="How stale the state may be.")
-    recency_half_life_days: float = Field(
-        75.0, gt=0, description="Of how often a purchase is drawn for a search, by its age."
-    )
     moment_spacing_days: float = Field(7.0, gt=0)
     moments_max: int = Field(24, ge=2)
     lively_moments: int = Field(2000, ge=1, description="Further moments, just before purchases.")
