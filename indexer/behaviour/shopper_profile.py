@@ -68,14 +68,10 @@ class ShopperProfile:
     id_blob: bytes
 
     @cached_property
-    def ends(self) -> NDArray[np.int64]:
-        """Where each id ends in the blob [items]."""
-        return np.cumsum(self.records["id_bytes"], dtype=np.int64)
-
-    @cached_property
     def every_id(self) -> list[str]:
         """Ids of all items."""
-        parts = pairwise([0, *self.ends.tolist()])
+        ends = np.cumsum(self.records["id_bytes"], dtype=np.int64)
+        parts = pairwise([0, *ends.tolist()])
         if self.id_blob.isascii():  # then a sign is a byte
             text = self.id_blob.decode()
             return [text[a:b] for a, b in parts]
