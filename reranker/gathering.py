@@ -82,7 +82,8 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
     asking = None
     with suppress(ElasticsearchUnavailable):
         asking = _ask(process, wish, basis, names, deadline)
-    past = basis.past  # made ready while Elasticsearch searches
+    start.prepare()  # while Elasticsearch searches
+    past = basis.past.prepare()
     if basis.loaded is not None:
         past.taste(basis.loaded.item_table)
     found = {

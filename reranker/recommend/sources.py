@@ -16,10 +16,10 @@ from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
 from reranker.signals.past import Past
 
 # Items that each source proposes, that all of them together hand to the model, and that its network
-# compares with each other, about as many as it does in training.
+# compares with each other, half as many as in training: what the line puts lower is seldom shown.
 PER_SOURCE = 100
-WINDOW = 200
-CLOSELY = 50
+WINDOW = 160
+CLOSELY = 30
 OWN_HALF_LIFE_DAYS = 120.0
 VIEW_SHARE = 0.3  # what being looked at together weighs beside being bought together
 Resolve = Callable[[NDArray[np.uint64]], Sequence[str | None]]

@@ -61,8 +61,8 @@ def borrowed(own: ShopperProfile, others: Mapping[str, bytes]) -> LentProfile:
 def kept_past(
     memory: Memory, pasts: Pasts, reading: Reading, shopper: bytes | None, dims: int, now: float
 ) -> Past:
-    """The past of a shopper's value with what is lent to it, made ready now where none is kept
-    under these revisions.
+    """The past of a shopper's value with what is lent to it, made anew where none is kept under
+    these revisions.
     """
     others = lent(reading)
     if shopper is None and not others:
@@ -105,7 +105,7 @@ def past_of(
         history_cards=records,
         partners=tuple(copurchase.unpack(partners.get(item_id)) for item_id in ids),
         now=now,
-    ).prepare()
+    )
 
 
 def _lent_cards(

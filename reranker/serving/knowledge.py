@@ -117,7 +117,7 @@ def known(memory: Memory, pasts: Pasts, reading: Reading, dims: int, clock_now: 
     now = clock_now if mark.at is None else mark.at
     stats = query_stats.decode(stats_blob)
     layer = _layer(layer_blob, len(definition.SIGNALS))
-    past = histories.kept_past(memory, pasts, reading, shopper_blob, dims, now)
+    past = histories.kept_past(memory, pasts, reading, shopper_blob, dims, now).prepare()
     return Known(past, stats, layer)
 
 

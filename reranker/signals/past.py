@@ -137,15 +137,22 @@ class Past:
     @cached_property
     def partner_rows(self) -> tuple[NDArray[np.uint64], NDArray[np.void], NDArray[np.intp]]:
         """All partners by hash: sorted hashes, their records, and whose partner each is."""
-        rows = np.frombuffer(b"".join(p.tobytes() for p in self.partners), copurchase.PARTNER)
-        of = np.repeat(np.arange(len(self.partners)), [len(p) for p in self.partners])
+        rows, of = self._partners
         order = np.argsort(rows["item"], kind="stable")
         return np.ascontiguousarray(rows["item"][order]), rows[order], of[order]
 
     @cached_property
     def strength(self) -> NDArray[np.float32]:
         """Sum of the purchase weights of each history item's partners [h]."""
-        return np.array([p["purchase"].sum() for p in self.partners], dtype=np.float32)
+        rows, of = self._partners
+        summed = np.bincount(of, weights=rows["purchase"], minlength=len(self.partners))
+        return summed.astype(np.float32)
+
+    @cached_property
+    def _partners(self) -> tuple[NDArray[np.void], NDArray[np.intp]]:
+        """All partners one after the other, and whose partner each is."""
+        rows = np.frombuffer(b"".join(p.tobytes() for p in self.partners), copurchase.PARTNER)
+        return rows, np.repeat(np.arange(len(self.partners)), [len(p) for p in self.partners])
 
 
 def within(
