@@ -2,12 +2,9 @@
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import overload
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.behaviour import copurchase, lending, pending, shopper_profile, state
 from indexer.behaviour.lending import LentProfile
@@ -42,30 +39,6 @@ class Pasts:
             self._kept[index, shopper] = (revisions, past)
             while len(self._kept) > self._shoppers_max:
                 self._kept.popitem(last=False)
-
-
-class _Later(Sequence[NDArray[np.void]]):
-    """Partners [h] that are read when they are first looked at."""
-
-    def __init__(self, read: Callable[[], Sequence[NDArray[np.void]]]) -> None:
-        self._read = read
-
-    @cached_property
-    def _rows(self) -> Sequence[NDArray[np.void]]:
-        return self._read()
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[NDArray[np.void]]:
-        return iter(self._rows)
-
-    @overload
-    def __getitem__(self, at: int) -> NDArray[np.void]: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[NDArray[np.void]]: ...
-    def __getitem__(self, at: int | slice) -> NDArray[np.void] | Sequence[NDArray[np.void]]:
-        return self._rows[at]
 
 
 def suffixes(shopper: str) -> tuple[str, str]:
@@ -112,8 +85,7 @@ def past_of(
     now: float,
     lent: LentProfile | None = None,
 ) -> Past:
-    """A profile with its latest items' cards, their partners read no later than they are looked at;
-    both raise ValkeyUnavailable.
+    """A profile with its latest items' cards and partners; raises ValkeyUnavailable.
 
     An item that `lent` knows of has the card of its own index; its price says nothing here, and
     whatever was bought with it is not to be had.
@@ -121,19 +93,19 @@ def past_of(
     ids = shopper.ids(min(len(shopper), HISTORY_MAX))
     origin = lent.origin if lent else {}
     own = [item_id for item_id in ids if item_id not in origin]
-    blobs, read_partners = memory.history(index, own)
-    cards = dict(zip(own, blobs, strict=True))
+    blobs, rows = memory.history(index, own)
+    cards, partners = dict(zip(own, blobs, strict=True)), dict(zip(own, rows, strict=True))
     cards |= _lent_cards(memory, [item_id for item_id in ids if item_id in origin], origin)
     records = card.unpack_many([cards[item_id] for item_id in ids], dims)[0]
     if origin:
         records = records.copy()
         records["price"][[item_id in origin for item_id in ids]] = np.nan
-
-    def partners() -> Sequence[NDArray[np.void]]:
-        rows = dict(zip(own, read_partners(), strict=True))
-        return [copurchase.unpack(rows.get(item_id)) for item_id in ids]
-
-    return Past(shopper, records, _Later(partners), now)
+    return Past(
+        shopper=shopper,
+        history_cards=records,
+        partners=tuple(copurchase.unpack(partners.get(item_id)) for item_id in ids),
+        now=now,
+    )
 
 
 def _lent_cards(

@@ -101,20 +101,12 @@ class Memory:
         self._complete(index, cards)
         return cards.values
 
-    def history(self, index: str, ids: Sequence[str]) -> tuple[Blobs, Callable[[], Blobs]]:
-        """Card of each item of a shopper's history, and what gives the partners of each: read with
-        the cards where one of these is to be read, else when they are asked for.
-        """
+    def history(self, index: str, ids: Sequence[str]) -> tuple[Blobs, Blobs]:
+        """Card and partners of each item of a shopper's history."""
         cards = self._kept["card"].look_up(index, ids)
         partners = self._kept["co"].look_up(index, ids)
-        if cards.missing():
-            self._complete(index, cards, partners)
-
-        def read() -> Blobs:
-            self._complete(index, partners)
-            return partners.values
-
-        return cards.values, read
+        self._complete(index, cards, partners)
+        return cards.values, partners.values
 
     def names(self, index: str, items: NDArray[np.uint64]) -> list[str | None]:
         """The id behind each hash [n], None for one that the catalogue does not have."""

@@ -12,7 +12,7 @@ from indexer.behaviour.event import pseudonym
 from indexer.behaviour.shopper_profile import ShopperEvent
 from indexer.catalogue import card
 from reranker.serving import knowledge
-from reranker.serving.histories import Pasts, past_of
+from reranker.serving.histories import Pasts
 from reranker.serving.memory import BEHAVIOUR, CARDS, Memory
 from reranker.signals.past import Past
 
@@ -106,34 +106,3 @@ def test_a_card_that_changed_there_is_read_anew(valkey: redis.Redis, shop: str) 
 def test_a_shopper_unknown_everywhere_has_no_past(valkey: redis.Redis, shop: str) -> None:
     memory = Memory(valkey, entries_max=10)
     assert len(past(memory, Pasts(10), f"{shop}-b", f"{shop}-a").shopper) == 0
-
-
-def test_partners_are_read_when_looked_at_where_the_cards_are_kept(
-    valkey: redis.Redis, shop: str
-) -> None:
-    index = f"{shop}-a"
-    put(valkey, index, "1", 0, 20.0)
-    memory = Memory(valkey, entries_max=10)
-    memory.revised(index, b"1", b"1")
-    shopper = shopper_profile.decode(valkey.get(store.key(index, state.shopper_key(USER))))
-    row = np.zeros(1, copurchase.PARTNER)
-    row["purchase"] = 0.5
-    assert memory.cards(index, ["1"]) != [None]
-    later = past_of(memory, index, shopper, DIMS, 100.0)
-    valkey.set(store.key(index, "co:1"), row.tobytes())
-    assert later.prepare().strength.tolist() == [0.5]
-
-
-def test_partners_are_read_with_the_cards_where_these_are_read(
-    valkey: redis.Redis, shop: str
-) -> None:
-    index = f"{shop}-a"
-    put(valkey, index, "1", 0, 20.0)
-    memory = Memory(valkey, entries_max=10)
-    memory.revised(index, b"1", b"1")
-    shopper = shopper_profile.decode(valkey.get(store.key(index, state.shopper_key(USER))))
-    row = np.zeros(1, copurchase.PARTNER)
-    row["purchase"] = 0.5
-    at_once = past_of(memory, index, shopper, DIMS, 100.0)
-    valkey.set(store.key(index, "co:1"), row.tobytes())
-    assert at_once.prepare().strength.tolist() == [0.0]
