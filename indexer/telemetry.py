@@ -6,6 +6,9 @@ to stderr, so that stdout stays for results.
 
 import logging
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -47,3 +50,16 @@ def configure(settings: Settings) -> None:
 def log(name: str) -> Any:
     """A bound logger; `log("catalogue").info("chunk_written", items=3)`."""
     return structlog.get_logger(name)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what exporters of graphs say of their own insides from the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

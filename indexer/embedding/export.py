@@ -5,10 +5,8 @@ nothing behind that could be taken for a model. Needs torch and the onnx package
 """
 
 import contextlib
-import logging
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ from indexer.embedding.onnx import (
 )
 from indexer.embedding.transformer import INSTALL, TransformerEncoder
 from indexer.errors import EncoderUnavailable, InvalidConfig, InvalidVector
+from indexer.telemetry import quiet
 
 COSINE_MIN_FULL = 0.999
 COSINE_MIN_INT8 = 0.97
@@ -123,7 +122,7 @@ def _write_graph(original: TransformerEncoder, file: Path) -> None:
     names = list(example)
     axes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens")}
     size = sum(p.numel() * p.element_size() for p in original.model.parameters())
-    with _quiet(), _explained(original.recipe.encoder):
+    with quiet(), _explained(original.recipe.encoder):
         torch.onnx.export(
             _states_module(original.model, names),
             tuple(example[name] for name in names),
@@ -156,7 +155,7 @@ def _states_module(model: Any, names: list[str]) -> Any:
 def _write_int8(source: Path, file: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet():
+    with quiet():
         quantize_dynamic(source, file, weight_type=QuantType.QInt8, per_channel=True)
 
 
@@ -179,19 +178,6 @@ def _least_cosine(original: TransformerEncoder, loaded: OnnxEncoder, role: str) 
     wanted = original.encode(PROOF_TEXTS, role=role)
     found = loaded.encode(PROOF_TEXTS, role=role)
     return float(np.einsum("td,td->t", wanted, found).min())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' talk about their own insides from the terminal."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 @contextlib.contextmanager

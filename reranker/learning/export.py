@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from indexer.telemetry import quiet
 from reranker.fusion.scorer import LIST_INPUTS
 from reranker.learning.network import FusionNetwork, Lists
 
@@ -88,7 +89,8 @@ def quantised(graph: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(graph)
-        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+        with quiet():
+            quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
         return target.read_bytes()
 
 
