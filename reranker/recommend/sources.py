@@ -16,7 +16,7 @@ from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
 from reranker.signals.past import Past
 
 # Items that each source proposes, that all of them together hand to the model, and that its network
-# compares with each other, half as many as in training: what the line puts lower is seldom shown.
+# compares with each other, about half as many as it does in training.
 PER_SOURCE = 100
 WINDOW = 160
 CLOSELY = 30
