@@ -1,7 +1,7 @@
 """How gunicorn runs the sidecar: `--config python:reranker.server`, beside address and numbers.
 
-The master makes or reads the machine code of the signals before it forks: once for all processes,
-and never against the time in which a process has to say that it lives.
+The master makes or reads the machine code of signals and trees before it forks: once for all
+processes, and never against the time in which a process has to say that it lives.
 """
 
 import importlib
@@ -17,4 +17,5 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.ge
 
 def on_starting(_server: Any) -> None:
     """Before any process is forked."""
-    importlib.import_module("reranker.signals.build")
+    for name in ("reranker.signals.build", "reranker.fusion.forest"):
+        importlib.import_module(name)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from reranker.fusion import line
 from reranker.fusion.artifact import Artifact
 from reranker.fusion.baseline import PriorWeights, prior
-from reranker.fusion.graph import Trees, opened
+from reranker.fusion.forest import Forest
+from reranker.fusion.graph import opened
 from reranker.signals import definition, drift
 from reranker.signals.build import ModelInput
 
@@ -58,7 +59,7 @@ class Scorer:
     def __init__(self, artifact: Artifact) -> None:
         self._session = opened(artifact.model, f"the model of {artifact.folder}")
         trees = artifact.trees
-        self._trees = None if trees is None else Trees(trees, f"the trees of {artifact.folder}")
+        self._trees = None if trees is None else Forest(trees, f"the trees of {artifact.folder}")
         self.artifact = artifact
         self.item_table = artifact.item_table
         self.prior_weights = PriorWeights.read(artifact.manifest.prior_weights)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reranker.fusion.graph import SIGNALS
+from reranker.fusion.tree_arrays import SIGNALS
 from reranker.learning import interpolation, linear, measure
 from reranker.learning.dataset import NEVER_VARIED, ListSet
 from reranker.learning.network import FusionNetwork

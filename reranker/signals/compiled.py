@@ -31,8 +31,13 @@ BYTES = _array(types.uint8, 1)
 TOKENS, TOKEN_ROWS = (_array(types.uint32, dimensions) for dimensions in (1, 2))
 HASHES, HASH_ROWS = (_array(types.uint64, dimensions) for dimensions in (1, 2))
 PLACES, PLACE_ROWS = (_array(types.intp, dimensions) for dimensions in (1, 2))
+# One after the other, so that many can be taken at once.
+SOLID_FLOATS, SOLID_ROWS = (types.Array(types.float32, d, "C", readonly=True) for d in (1, 2))
+SOLID_TOKENS, SOLID_PLACES = (
+    types.Array(kind, 1, "C", readonly=True) for kind in (types.uint32, types.intp)
+)
 NUMBER, FLAG = types.float64, types.boolean
-INTO = types.Array(types.float32, 2, "C")
+INTO, INTO_ONE = types.Array(types.float32, 2, "C"), types.Array(types.float32, 1, "C")
 
 
 def compiled(*arguments: Signature) -> Callable[[Function], Function]:

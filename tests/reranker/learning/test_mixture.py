@@ -11,7 +11,7 @@ import pytest
 from indexer.errors import InvalidArtifact
 from reranker.fusion import artifact, attribution
 from reranker.fusion.artifact import Artifact
-from reranker.fusion.graph import Trees
+from reranker.fusion.forest import Forest
 from reranker.fusion.scorer import Scorer
 from reranker.learning import baselines, export, fit, interpolation, linear, measure, mixture
 from reranker.learning.dataset import ListSet
@@ -95,7 +95,7 @@ def test_without_a_mixture_the_networks_are_as_they_were(network: fit.FusionNetw
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
 def test_the_graph_of_the_trees_gives_their_share(trees: bytes, share: float) -> None:
-    graph = Trees(mixture.graph(trees, share), "trees")
+    graph = Forest(mixture.graph(trees, share), "trees")
     found = graph.scores(HELD_OUT.signals.astype(np.float32))
     own = by_lightgbm(trees, HELD_OUT)
     assert np.ptp(own) > 0.1
