@@ -2,7 +2,8 @@
 
 Strangers and known shoppers have a line each. What everybody buys says most of a stranger, what
 lies beside the shopper's own items most of a known one: one weight for both would be wrong for
-each.
+each. A third line is added for what the shopper bought before: whether that is due again is
+another question than whether something new will please.
 
 Training keeps of a network what is ahead of the linear ranker beyond noise; where that is nothing,
 its heads are zero and the attention under them changes no score. The line is that of the weights
@@ -21,20 +22,39 @@ from reranker.signals import definition
 
 Array = NDArray[np.float32]
 WELL_KNOWN_ITEMS = 10.0  # of a shopper of whom the line of known ones says all
-_ITEMS = definition.INDEX["shopper_items"]
+ITEMS, BOUGHT = definition.INDEX["shopper_items"], definition.INDEX["own_purchases"]
+LINES = 3
 
 
 def acquaintance(signals: NDArray[np.floating]) -> Array:
     """How well the shopper of each row is known [rows], from 0 (not at all) to 1."""
-    items = np.expm1(signals[:, _ITEMS].astype(np.float32))
+    items = np.expm1(signals[:, ITEMS].astype(np.float32))
     known: Array = np.clip(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
     return known
 
 
+def shares(signals: NDArray[np.floating]) -> Array:
+    """How much of each line counts for each row [LINES, rows]: the first two sum to one, the third
+    is 1 for what the shopper bought before.
+    """
+    known = acquaintance(signals)
+    return np.stack([1.0 - known, known, (signals[:, BOUGHT] > 0.0).astype(np.float32)])
+
+
+def lines(weights: NDArray[np.floating], signals: int) -> Array:
+    """The lines [LINES, signals] in weights one after the other. Older models have one for
+    everybody, or those of strangers and of known shoppers alone.
+    """
+    found = weights.reshape(-1, signals).astype(np.float32)
+    both = found if len(found) > 1 else np.repeat(found, 2, axis=0)
+    return np.concatenate([both, np.zeros((LINES - len(both), signals), dtype=np.float32)])
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Scores `(signals - mean) @ weights + constant`; mean [signals], and weights [signals, 2] of
-    strangers and of known shoppers, between which `acquaintance` decides.
+    """Scores `(signals - mean) @ weights + constant`; mean [signals], and weights [signals, LINES]
+    of strangers, of known shoppers, and what is added for items that the shopper bought before.
+    From these no mean is taken: for them alone it would be no constant.
     """
 
     mean: Array
@@ -43,9 +63,9 @@ class Line:
 
     def residual(self, signals: Array) -> Array:
         """What it adds to the prior of each candidate [n]."""
-        stranger, known = ((signals - self.mean) @ self.weights).T
-        share = acquaintance(signals)
-        added: Array = stranger + share * (known - stranger) + self.constant
+        found = (signals - self.mean) @ self.weights
+        found[:, -1] += self.mean @ self.weights[:, -1]
+        added: Array = (found.T * shares(signals)).sum(axis=0) + self.constant
         return added.astype(np.float32, copy=False)
 
 
@@ -80,6 +100,5 @@ def within(networks: Sequence[Weights], heads: Array) -> Line | None:
         return None
     direct = np.mean([heads @ network["direct.weight"] for network in networks], axis=0)
     constant = np.mean([heads @ network["heads.bias"] for network in networks])
-    both = direct.reshape(2, -1) if direct.size > len(first["signal_mean"]) else [direct, direct]
-    weights = (both / first["signal_scale"]).astype(np.float32)
+    weights = lines(direct, len(first["signal_mean"])) / first["signal_scale"]
     return Line(first["signal_mean"], weights.T, np.float32(constant))

@@ -9,13 +9,14 @@ then the weights are fitted anew to all lists that the served network learns.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from reranker.fusion import line
 from reranker.fusion.baseline import PriorWeights, prior_parts
-from reranker.fusion.line import acquaintance
 from reranker.learning import measure
 from reranker.learning.dataset import ListSet, joined, signal_moments
 from reranker.signals import definition
@@ -24,6 +25,9 @@ DEEDS = np.array([1.0, 2.0, 4.0], dtype=np.float32)  # click, cart, purchase
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 STEPS_MAX = 150
 START_PENALTY = 1e-3
+# Of the three lines of a start: the one of what the shopper bought before only says where that
+# differs, and has few rows to learn from.
+PENALTY_SHARES = (1.0, 1.0, 10.0)
 Array = NDArray[np.float32]
 
 
@@ -60,22 +64,20 @@ def start(
     penalty: float = START_PENALTY,
     standard: tuple[Array, Array] | None = None,
 ) -> Array:
-    """What each head may start from [heads, 2 * signals], over standardised signals and beyond the
-    prior; zeros for a head without labels. The first half is for shoppers of whom nothing is known,
-    the second for known ones (`acquaintance`).
+    """What each head may start from [heads, LINES * signals], over standardised signals and beyond
+    the prior; zeros for a head without labels. Which line is whose says `line.shares`.
 
     `standard` are the mean and scale [signals] to standardise by; None: those of `lists`.
     """
     mean, scale = standard or signal_moments(lists)
-    values = _standardised(lists, mean, scale)
-    known = acquaintance(lists.signals)
-    found = np.zeros((lists.labels.shape[1], 2 * len(mean)), dtype=np.float32)
+    values, reading = _standardised(lists, mean, scale), reading_of(lists, mean / scale)
+    found = np.zeros((lists.labels.shape[1], line.LINES * len(mean)), dtype=np.float32)
     for head in np.flatnonzero((lists.labels > 0).any(axis=0)):
         only = np.zeros_like(lists.labels)
         only[:, head] = lists.labels[:, head]
         own = replace(lists, labels=only)
-        weights = fitted(values, own, penalty, found[head], known)
-        found[head] = weights - np.tile(prior_weights() * scale, 2)
+        weights = fitted(values, own, penalty, found[head], reading)
+        found[head] = weights - prior_lines(prior_weights() * scale)
     return found
 
 
@@ -88,15 +90,13 @@ def best_penalty(train: ListSet, held_out: ListSet, penalties: Sequence[float]) 
         return penalties[0]
     mean, scale = signal_moments(train)
     values, others = _standardised(train, mean, scale), _standardised(held_out, mean, scale)
-    known, share = acquaintance(train.signals), acquaintance(held_out.signals)
-    weights = np.zeros(2 * len(mean), dtype=np.float32)
+    reading, of_others = (reading_of(lists, mean / scale) for lists in (train, held_out))
+    weights = np.zeros(line.LINES * len(mean), dtype=np.float32)
     reached: dict[float, NDArray[np.float64]] = {}
     yardstick = measure.Yardstick(held_out)
     for penalty in sorted(penalties):
-        weights = fitted(values, train, penalty, weights, known)
-        stranger, friend = np.split(weights, 2)
-        scores = (1.0 - share) * (others @ stranger) + share * (others @ friend)
-        reached[penalty] = yardstick.values(scores)
+        weights = fitted(values, train, penalty, weights, reading)
+        reached[penalty] = yardstick.values(scored(others, weights, of_others))
     best = max(reached.values(), key=lambda values: float(values.mean()))
     return max(it for it, values in reached.items() if not behind(values, best))
 
@@ -117,18 +117,51 @@ def prior_weights() -> Array:
     return given
 
 
+def prior_lines(weights: Array) -> Array:
+    """Weights [signals] of the prior as lines [LINES * signals]: what is bought before has none of
+    its own.
+    """
+    return np.concatenate([weights, weights, np.zeros_like(weights)])
+
+
+class Reading(NamedTuple):
+    """How rows are read by several lines: how much each counts [LINES, rows], and what is added to
+    standardised signals [signals] before the last one reads them.
+    """
+
+    shares: Array
+    added: Array
+
+
+def reading_of(lists: ListSet, added: Array) -> Reading:
+    """How the lines that a network starts from read the rows of `lists` (`line.shares`); `added` is
+    what standardising took off.
+    """
+    return Reading(line.shares(lists.signals), added)
+
+
+def scored(values: Array, weights: Array, reading: Reading) -> NDArray[np.float64]:
+    """Scores of the rows of `values` [rows, signals] by lines of weights one after the other."""
+    lines = np.split(weights, len(reading.shares))
+    # One product a line: a narrow matrix of all takes several times as long.
+    found = [values @ it for it in lines]
+    found[-1] += reading.added @ lines[-1]
+    every = [it * share for it, share in zip(found, reading.shares, strict=True)]
+    total: NDArray[np.float64] = np.sum(every, axis=0, dtype=np.float64)
+    return total
+
+
 def fitted(
-    values: Array, lists: ListSet, penalty: float, start: Array, known: Array | None = None
+    values: Array, lists: ListSet, penalty: float, start: Array, reading: Reading | None = None
 ) -> Array:
     """Weights [signals] that make the labelled rows of `values` [rows, signals] likeliest.
 
-    With `known` [rows], from 0 to 1, there are two of each signal [2 * signals]: those where it is
-    0, then those where it is 1.
+    With a `reading` there are LINES of them, one after the other [LINES * signals].
     """
     from scipy.optimize import minimize
 
     found = minimize(
-        loss_of(values, lists, penalty, known),
+        loss_of(values, lists, penalty, reading),
         start.astype(np.float64),
         jac=True,
         method="L-BFGS-B",
@@ -138,30 +171,31 @@ def fitted(
 
 
 def loss_of(
-    values: Array, lists: ListSet, penalty: float, known: Array | None = None
+    values: Array, lists: ListSet, penalty: float, reading: Reading | None = None
 ) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
     """The mean cross-entropy of a list plus the penalty, and its slope, by weights; both are
-    [signals], or twice as many with `known` [rows] (see `fitted`).
+    [signals], or LINES times as many with a `reading` (see `fitted`).
     """
-    wanted = _wanted(lists)
-    shares = [np.ones(1, np.float32)] if known is None else [1.0 - known, known]
+    wanted, signals = _wanted(lists), values.shape[1]
+    of_each = [1.0] if reading is None else PENALTY_SHARES
+    by = reading or Reading(np.ones((1, 1), np.float32), np.zeros(signals, np.float32))
+    each = penalty * np.repeat(of_each, signals)
     first, sizes = lists.start[:-1], np.diff(lists.start)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        lines = np.split(weights.astype(np.float32), len(shares))
-        # One product a line: a narrow matrix of both takes several times as long.
-        added = [(values @ line) * share for line, share in zip(lines, shares, strict=True)]
-        scores: NDArray[np.float64] = np.sum(added, axis=0, dtype=np.float64)
+        scores = scored(values, weights.astype(np.float32), by)
         scores -= np.repeat(np.maximum.reduceat(scores, first), sizes)
         odds = np.exp(scores)
         total = np.add.reduceat(odds, first)
         likely = odds / np.repeat(total, sizes)
         entropy = np.log(total).sum() - (wanted * scores).sum()
         beyond = (likely - wanted).astype(np.float32)
-        slope = np.concatenate([values.T @ (beyond * share) for share in shares])
+        slopes = [values.T @ (beyond * share) for share in by.shares]
+        slopes[-1] += by.added * (beyond * by.shares[-1]).sum()
+        slope = np.concatenate(slopes)
         return (
-            entropy / len(lists) + 0.5 * penalty * float(weights @ weights),
-            slope.astype(np.float64) / len(lists) + penalty * weights,
+            entropy / len(lists) + 0.5 * float(weights @ (each * weights)),
+            slope.astype(np.float64) / len(lists) + each * weights,
         )
 
     return loss

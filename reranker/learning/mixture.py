@@ -72,10 +72,10 @@ def networks(members: Sequence[FusionNetwork], mixture: Mixture | None) -> list[
 
 
 def _prior(network: FusionNetwork) -> NDArray[np.float32]:
-    """The prior over standardised signals, for strangers and for known shoppers [2 * signals]."""
+    """The prior over standardised signals, as lines [LINES * signals]."""
     scale = network.signal_scale.cpu().numpy()
     weights = np.where(scale < NEVER_VARIED, linear.prior_weights() * scale, 0.0)
-    return np.tile(weights.astype(np.float32), 2)
+    return linear.prior_lines(weights.astype(np.float32))
 
 
 def graph(model: bytes, share: float) -> bytes:

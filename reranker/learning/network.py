@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from reranker.fusion import line
 from reranker.fusion.line import WELL_KNOWN_ITEMS
-from reranker.signals import definition
 
 HEADS = ("click", "cart", "purchase")
 # As a logit, nothing beside any other, in half precision too.
@@ -36,7 +36,9 @@ class NetworkConfig:
     layers: int = 2
     attention_heads: int = 4
     dropout: float = 0.1
-    shopper_items: int = definition.INDEX["shopper_items"]  # column of the log count
+    # Columns of log counts: the shopper's items, and purchases of the very item.
+    shopper_items: int = line.ITEMS
+    own_purchases: int = line.BOUGHT
 
     @property
     def tokens(self) -> int:
@@ -106,8 +108,8 @@ class FusionNetwork(nn.Module):
             ListBlock(width, config.attention_heads, config.dropout) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
-        # One line for shoppers of whom nothing is known, one for known ones.
-        self.direct = nn.Linear(2 * config.signals, len(HEADS), bias=False)
+        # Lines for shoppers of whom nothing is known, for known ones, and for what they bought.
+        self.direct = nn.Linear(line.LINES * config.signals, len(HEADS), bias=False)
         nn.init.zeros_(self.direct.weight)
         self.heads = nn.Linear(width, len(HEADS))
         nn.init.zeros_(self.heads.weight)
@@ -140,15 +142,17 @@ class FusionNetwork(nn.Module):
         for block in self.blocks:
             state = block(state, item_mask)
         # The norm forgets how much of a thing there is; the signals say it once more.
-        known = self.acquaintance(signals)
-        twice = torch.cat([scaled * (1.0 - known), scaled * known], dim=-1)
-        return self.heads(self.norm(state)) + self.direct(twice), attention
+        stranger, known, bought = self.shares(signals)
+        parts = [scaled * stranger, scaled * known, signals / self.signal_scale * bought]
+        again = torch.cat(parts, dim=-1)
+        return self.heads(self.norm(state)) + self.direct(again), attention
 
-    def acquaintance(self, signals: Tensor) -> Tensor:
-        """How well the shopper is known, from 0 to 1 [B, n, 1]; see `line.acquaintance`."""
-        column = self.config.shopper_items
-        items = torch.exp(signals[..., column : column + 1]) - 1.0
-        return torch.clamp(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
+    def shares(self, signals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """How much each line counts [B, n, 1], as `line.shares` says."""
+        items, bought = self.config.shopper_items, self.config.own_purchases
+        count = torch.exp(signals[..., items : items + 1]) - 1.0
+        known = torch.clamp(count / WELL_KNOWN_ITEMS, 0.0, 1.0)
+        return 1.0 - known, known, (signals[..., bought : bought + 1] > 0.0).to(signals.dtype)
 
     def item(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """What an item is, by its text and by who buys it [..., W]."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from indexer.errors import InvalidArtifact
-from reranker.fusion import artifact
+from reranker.fusion import artifact, line
 from reranker.fusion.registry import Registry
 from reranker.fusion.weights import Weights, unpacked
 from reranker.learning.goods import Goods
@@ -82,8 +82,8 @@ def begin(network: FusionNetwork, weights: Weights) -> bool:
     turn = old["text_basis"].T @ torch.linalg.pinv(found["text_basis"].T)
     found["text.weight"] = old["text.weight"] @ turn
     _reading(found, old, "wide.0", slice(None))
-    # One line for strangers, one for known shoppers, over the same signals.
-    _reading(found, old, "direct", [*range(own["signal_mean"].shape[0])] * 2)
+    # All lines are over the same signals.
+    _reading(found, old, "direct", [*range(own["signal_mean"].shape[0])] * line.LINES)
     for number, columns in enumerate(network.config.families):
         _reading(found, old, f"family.{number}", list(columns))
     network.load_state_dict(found)

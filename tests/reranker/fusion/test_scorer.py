@@ -131,6 +131,8 @@ def test_a_network_that_is_a_line_scores_as_it_does_without_being_run(
     )
     made = model_input(run, IDS)
     made["signals"][:, definition.INDEX["shopper_items"]] = np.log1p(items)
+    made["signals"][::2, definition.INDEX["own_purchases"]] = np.log1p(2.0)
+    made["signals"][1::2, definition.INDEX["own_purchases"]] = 0.0
     expected = run.score(made)
     assert np.ptp(expected.residual) > 1.0
     whole, runs = line._run, []

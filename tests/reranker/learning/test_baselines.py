@@ -9,6 +9,7 @@ from scipy.optimize import check_grad
 
 from reranker.evaluation import baselines as reading
 from reranker.fusion import artifact
+from reranker.fusion.line import LINES
 from reranker.learning import baselines, linear, measure
 from reranker.learning.baselines import Baselines
 from reranker.learning.dataset import ListSet, joined, signal_moments
@@ -62,9 +63,11 @@ def test_equal_seeds_give_equal_files(fitted: Baselines) -> None:
 def test_the_linear_loss_has_the_slope_it_says(known: str | None) -> None:
     lists = list_set(20, 5)
     random = np.random.default_rng(0)
-    shares = None if known is None else random.random(len(lists.item)).astype(np.float32)
-    loss = linear.loss_of(lists.signals.astype(np.float32), lists, 0.01, shares)
-    count = lists.signals.shape[1] * (1 if known is None else 2)
+    shares = random.random((LINES, len(lists.item))).astype(np.float32)
+    added = random.normal(size=lists.signals.shape[1]).astype(np.float32)
+    reading = None if known is None else linear.Reading(shares, added)
+    loss = linear.loss_of(lists.signals.astype(np.float32), lists, 0.01, reading)
+    count = lists.signals.shape[1] * (1 if known is None else LINES)
     start = random.normal(scale=0.1, size=count)
     off = check_grad(lambda w: loss(w)[0], lambda w: loss(w)[1], start, epsilon=1e-3)
     assert off < 1e-2 * np.linalg.norm(loss(start)[1])
@@ -77,16 +80,43 @@ def test_what_holds_for_strangers_need_not_hold_for_known_shoppers() -> None:
     found = linear.start(joined(strangers, known), 1e-2)[2]
     mean, scale = signal_moments(joined(strangers, known))
     for new, half, signal in ((strangers, 0, "purchases_30d"), (known, 1, "bought_with")):
-        weights = np.split(found + np.tile(linear.prior_weights() * scale, 2), 2)[half]
+        lines = found + linear.prior_lines(linear.prior_weights() * scale)
+        weights = np.split(lines, LINES)[half]
         assert np.argmax(weights) == definition.INDEX[signal]
         scores = (new.signals.astype(np.float32) - mean) / scale @ weights
         assert measure.reciprocal(scores, new).mean() > 0.95
 
 
-def of_people(lists: ListSet, *, items: int) -> ListSet:
+def of_people(lists: ListSet, *, items: int, bought: float = 0.0) -> ListSet:
+    """The same lists of shoppers of so many items, who bought that share of each list before."""
     signals = lists.signals.copy()
     signals[:, definition.INDEX["shopper_items"]] = np.log1p(items)
+    own = np.random.default_rng(9).random(len(signals)) < bought
+    signals[:, definition.INDEX["own_purchases"]] = own
     return replace(lists, signals=signals)
+
+
+def test_what_holds_for_new_items_need_not_hold_for_those_bought_before() -> None:
+    """Of what a shopper knows the dearest is wanted, of the rest what is bought with it."""
+    lists = of_people(list_set(400, 1), items=40, bought=0.5)
+    own = lists.signals[:, definition.INDEX["own_purchases"]] > 0
+    price, beside = (
+        lists.signals[:, definition.INDEX[name]].astype(np.float32)
+        for name in ("price", "bought_with")
+    )
+    worth = np.where(own, price / price.std(), beside / beside.std())
+    labels = np.zeros_like(lists.labels)
+    best = [first + worth[first:end].argmax() for first, end in pairwise(lists.start)]
+    labels[best, 2] = 1.0
+    lists = replace(lists, labels=labels, target=labels[:, 2] > 0)
+    mean, scale = signal_moments(lists)
+    values = (lists.signals.astype(np.float32) - mean) / scale
+    reading = linear.reading_of(lists, mean / scale)
+    start = linear.start(lists, 1e-3)[2] + linear.prior_lines(linear.prior_weights() * scale)
+    nothing = np.zeros(len(mean), np.float32)
+    alike = linear.fitted(values, lists, 1e-3, nothing)
+    reached = measure.reciprocal(linear.scored(values, start, reading), lists).mean()
+    assert reached > measure.reciprocal(values @ alike, lists).mean() + 0.1
 
 
 def test_more_penalty_means_smaller_weights() -> None:

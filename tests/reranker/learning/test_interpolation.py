@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from reranker.fusion.line import acquaintance
+from reranker.fusion.line import LINES
 from reranker.learning import fit, interpolation, linear
 from reranker.learning.dataset import ListSet, signal_moments
 from reranker.learning.schedule import Schedule
@@ -40,17 +40,12 @@ def test_an_untrained_network_orders_as_the_linear_ranker_that_it_starts_from() 
     train, held_out = list_set(60, seed=1), list_set(20, seed=2)
     mean, scale = signal_moments(train)
     values = linear._standardised(train, mean, scale)
-    known = acquaintance(train.signals)
-    nothing = np.zeros(2 * len(mean), np.float32)
-    strangers, friends = np.split(
-        linear.fitted(values, train, linear.START_PENALTY, nothing, known), 2
-    )
+    nothing = np.zeros(LINES * len(mean), np.float32)
+    read = linear.reading_of(train, mean / scale)
+    lines = linear.fitted(values, train, linear.START_PENALTY, nothing, read)
     begun = fit.new_network(train, vectors(), SMALL, 0, linear.start(train))
-    values, known = (
-        linear._standardised(held_out, mean, scale),
-        acquaintance(held_out.signals),
-    )
-    alone = (1.0 - known) * (values @ strangers) + known * (values @ friends)
+    values = linear._standardised(held_out, mean, scale)
+    alone = linear.scored(values, lines, linear.reading_of(held_out, mean / scale))
     np.testing.assert_allclose(
         centred(scores(begun, held_out), held_out), centred(alone, held_out), atol=0.05
     )

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.fusion.line import acquaintance
+from reranker.fusion import line
 from reranker.learning import fit, measure
 from reranker.learning.dataset import ListSet, batches
 from reranker.learning.network import FusionNetwork, Lists
@@ -40,16 +40,16 @@ def test_an_untrained_network_adds_nothing_to_the_prior() -> None:
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=6))
-def test_how_well_a_shopper_is_known_is_the_same_to_the_network_and_its_start(
+def test_how_much_each_line_counts_is_the_same_to_the_network_and_its_start(
     items: list[int],
 ) -> None:
     signals = np.zeros((len(items), len(definition.SIGNALS)), dtype=np.float32)
     signals[:, definition.INDEX["shopper_items"]] = np.log1p(items)
-    known = network().acquaintance(torch.from_numpy(signals))
-    np.testing.assert_allclose(known[:, 0], acquaintance(signals), atol=1e-5)
-    assert [float(it) for it in known[:, 0]] == pytest.approx(
-        [min(it / 10, 1.0) for it in items], abs=1e-4
-    )
+    signals[::2, definition.INDEX["own_purchases"]] = np.log1p(1.0)
+    shares = torch.cat(network().shares(torch.from_numpy(signals)), dim=1).T
+    np.testing.assert_allclose(shares, line.shares(signals), atol=1e-5)
+    assert shares[2].tolist() == [1.0 - row % 2 for row in range(len(items))]
+    assert shares[1].tolist() == pytest.approx([min(it / 10, 1.0) for it in items], abs=1e-4)
 
 
 @settings(deadline=None, max_examples=15)
