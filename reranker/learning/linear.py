@@ -24,6 +24,7 @@ from reranker.signals import definition
 DEEDS = np.array([1.0, 2.0, 4.0], dtype=np.float32)  # click, cart, purchase
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 STEPS_MAX = 150
+FEW_ROWS = 0.5  # of all
 START_PENALTY = 1e-3
 # Of the three lines of a start: the one of what the shopper bought before only says where that
 # differs, and has few rows to learn from.
@@ -142,12 +143,37 @@ def reading_of(lists: ListSet, added: Array) -> Reading:
 
 def scored(values: Array, weights: Array, reading: Reading) -> NDArray[np.float64]:
     """Scores of the rows of `values` [rows, signals] by lines of weights one after the other."""
-    lines = np.split(weights, len(reading.shares))
+    return _scored(_parts(values, reading), weights, len(values))
+
+
+class _Part(NamedTuple):
+    """Rows that a line counts for, what it reads there [rows, signals], and how much it counts."""
+
+    rows: slice | NDArray[np.intp]
+    values: Array
+    share: Array
+
+
+def _parts(values: Array, reading: Reading) -> list[_Part]:
+    """Each line's part. Where it counts for few rows these are copied, once instead of every row
+    being read at each step.
+    """
+    found = []
+    for number, share in enumerate(reading.shares, start=1):
+        counts = np.flatnonzero(share)
+        rows = counts if len(counts) < FEW_ROWS * len(values) else slice(None)
+        read = values[rows]
+        if number == len(reading.shares) and reading.added.any():
+            read = read + reading.added
+        found.append(_Part(rows, read, share[rows]))
+    return found
+
+
+def _scored(parts: Sequence[_Part], weights: Array, count: int) -> NDArray[np.float64]:
+    total = np.zeros(count, dtype=np.float64)
     # One product a line: a narrow matrix of all takes several times as long.
-    found = [values @ it for it in lines]
-    found[-1] += reading.added @ lines[-1]
-    every = [it * share for it, share in zip(found, reading.shares, strict=True)]
-    total: NDArray[np.float64] = np.sum(every, axis=0, dtype=np.float64)
+    for part, it in zip(parts, np.split(weights, len(parts)), strict=True):
+        total[part.rows] += (part.values @ it) * part.share
     return total
 
 
@@ -178,21 +204,20 @@ def loss_of(
     """
     wanted, signals = _wanted(lists), values.shape[1]
     of_each = [1.0] if reading is None else PENALTY_SHARES
-    by = reading or Reading(np.ones((1, 1), np.float32), np.zeros(signals, np.float32))
+    by = reading or Reading(np.ones((1, len(values)), np.float32), np.zeros(signals, np.float32))
+    parts = _parts(values, by)
     each = penalty * np.repeat(of_each, signals)
     first, sizes = lists.start[:-1], np.diff(lists.start)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        scores = scored(values, weights.astype(np.float32), by)
+        scores = _scored(parts, weights.astype(np.float32), len(values))
         scores -= np.repeat(np.maximum.reduceat(scores, first), sizes)
         odds = np.exp(scores)
         total = np.add.reduceat(odds, first)
         likely = odds / np.repeat(total, sizes)
         entropy = np.log(total).sum() - (wanted * scores).sum()
         beyond = (likely - wanted).astype(np.float32)
-        slopes = [values.T @ (beyond * share) for share in by.shares]
-        slopes[-1] += by.added * (beyond * by.shares[-1]).sum()
-        slope = np.concatenate(slopes)
+        slope = np.concatenate([part.values.T @ (beyond[part.rows] * part.share) for part in parts])
         return (
             entropy / len(lists) + 0.5 * float(weights @ (each * weights)),
             slope.astype(np.float64) / len(lists) + each * weights,
