@@ -87,13 +87,14 @@ def start(
 
 def read_responses(responses: Mapping[str, Mapping[str, Any]], request: RankedRequest) -> Retrieved:
     """Decode the legs; raises Refused when none of the candidates' legs answered, or when
-    the client's own vector search is refused.
+    the client's own vector search or aggregations are refused.
     """
     failed = {name: answer for name, answer in responses.items() if "error" in answer}
     good = {name: answer for name, answer in responses.items() if name not in failed}
-    given_knn = "knn" in request.body and failed.get("knn", {}).get("status", 500) < 500
-    if "keyword" in failed or given_knn or not {"keyword", "knn"} & set(good):
-        first = next(iter(failed.values()))
+    theirs = {"facets", *(["knn"] if "knn" in request.body else [])}
+    wrong = [it for name, it in failed.items() if name in theirs and it.get("status", 500) < 500]
+    if "keyword" in failed or wrong or not {"keyword", "knn"} & set(good):
+        first = failed.get("keyword") or next(iter(wrong or failed.values()))
         raise Refused(Answer(int(first["status"]), {"content-type": JSON}, orjson.dumps(first)))
     retrieved = decode(
         good,

@@ -18,6 +18,7 @@ from reranker.retrieval.request import RankedRequest
 KEYWORD_NAME = "hitweave_keyword"
 MARK_NAME = "hitweave_mark:"
 LEG_KEYS = ("runtime_mappings", "timeout", "stats")
+BY_SCORE = {"top_hits", "sampler", "diversified_sampler"}  # aggregations
 PAGE_KEYS = (
     *("_source", "fields", "docvalue_fields", "stored_fields", "script_fields", "version"),
     *("seq_no_primary_term", "highlight"),
@@ -203,12 +204,27 @@ def _keyword_leg(
 def _facets_leg(
     request: RankedRequest, matching: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Counts over all that matches; `post_filter` narrows hits and total, but never facets."""
+    """Counts over all that matches; `post_filter` narrows hits and total, but never facets.
+
+    Nothing is scored unless an aggregation goes by scores: these are the client's own query's.
+    """
     if not request.facets:
         return None
     leg = {name: part for name, part in shared.items() if name in LEG_KEYS}
-    union = {"bool": {"filter": [{"bool": {"should": list(matching)}}]}}
+    union: dict[str, Any] = {"bool": {"filter": [{"bool": {"should": list(matching)}}]}}
+    if _go_by_score(request.facets):
+        union["bool"]["should"] = [matching[0]]
     return leg | {"query": union, "size": 0, "track_total_hits": False, "aggs": request.facets}
+
+
+def _go_by_score(aggregations: object) -> bool:
+    """Whether one of the aggregations, or of those within them, looks at the best hits."""
+    named = aggregations.values() if isinstance(aggregations, Mapping) else ()
+    return any(
+        not BY_SCORE.isdisjoint(one) or _go_by_score(one.get("aggs") or one.get("aggregations"))
+        for one in named
+        if isinstance(one, Mapping)
+    )
 
 
 def _nearest(

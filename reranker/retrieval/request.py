@@ -5,7 +5,7 @@ Elasticsearch answers (or refuses) it itself.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
 from indexer.errors import InvalidRequest
@@ -175,7 +175,7 @@ def parse(
         filters=filters,
         start=int(folded.get("from", 0)),
         size=int(folded.get("size", 10)),
-        options=options,
+        options=replace(options, explain=options.explain or folded.get("explain", False)),
         shopper=_shopper(ubi, headers),
         ubi=_ubi(ubi),
         leg_params={name: params[name] for name in LEG_PARAMS if name in params},

@@ -145,11 +145,15 @@ def _candidates(given: Sequence[Any]) -> Candidates:
 
 def _ids(given: Sequence[Any]) -> list[str]:
     ids: list[Any] = [one.get("id") for one in given] if {*map(type, given)} <= {dict} else [None]
-    if {*map(type, ids)} <= {str}:
+    if {*map(type, ids)} <= {str} and all(ids):
         return ids
-    fits = (isinstance(one, dict) and isinstance(one.get("id"), str) for one in given)
+    fits = (isinstance(one, dict) and _is_id(one.get("id")) for one in given)
     row = next(row for row, it_does in enumerate(fits) if not it_does)
     raise InvalidRequest(f"candidates[{row}] must be an object with an id")
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _numbers(

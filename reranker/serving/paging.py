@@ -59,7 +59,7 @@ def page(
         Page(
             hits=hits,
             scores=scores,
-            max_score=pin.scores[0] if pin.scores else None,
+            max_score=pin.scores[0] if pin.scores and request.size else None,
             total=pin.total,
             shards=retrieved.shards if retrieved else response.ONE_SHARD,
             timed_out=bool(retrieved and retrieved.timed_out),

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 import pytest
+from rich.console import Console
 
 from compose.local.cli import COMMANDS, take_home
+from compose.local.commands import search
 from compose.local.home import Addresses, Home, write_json
+from indexer.catalogue.mapping import IndexConfig
 from indexer.errors import AskedWrongly
 from tests.conftest import HITWEAVE
 
@@ -145,3 +148,27 @@ def test_the_pseudonym_key_is_made_once_for_its_owner_alone(
     assert home.pseudonym_key() == first
     assert home.pseudonym_key_file.stat().st_mode & 0o777 == 0o600
     assert home.environment()["HITWEAVE_PSEUDONYM_KEY"] == first
+
+
+@pytest.mark.parametrize("user", ["", "  "])
+def test_nobody_is_not_erased(user: str, tmp_path: Path) -> None:
+    """An empty name would match the rejected lines of everybody."""
+    rejected = tmp_path / "rejected" / "events-1.ndjson"
+    rejected.parent.mkdir()
+    rejected.write_text('{"source":"x"}\n')
+    done = run("erase-user", user, "--home", str(tmp_path))
+    assert done.returncode == 2
+    assert "USER is empty" in done.stderr
+    assert rejected.read_text() == '{"source":"x"}\n'
+
+
+def test_hits_are_shown_under_the_names_that_an_index_gives_them() -> None:
+    config = IndexConfig(fields={"title": "name", "price": "money.amount"})
+    hit = {"_id": "1", "_score": None, "_source": {"name": "Lamp", "money": {"amount": 5}}}
+    found = [search.field_of(hit, config, name) for name in ("title", "price", "brand")]
+    assert found == ["Lamp", 5, None]
+    assert search.field_of({"_id": "1"}, config, "price") is None
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(search.table({"hits": {"hits": [hit]}}, config))
+    assert "Lamp" in shown.get()

@@ -183,6 +183,22 @@ def test_total_and_facets_describe_the_whole_match_set_whatever_the_page(
     assert seen[0][0]["value"] >= LAMPS
 
 
+def test_the_best_hits_of_a_facet_are_the_best_by_the_clients_own_query(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    best = {"best": {"top_hits": {"size": 2, "_source": False}}}
+    for aggs in (best, {"few": {"sampler": {"shard_size": 5}, "aggs": best}}):
+        found, wanted = (
+            client.search(index=shop, query=MATCH, aggs=aggs, size=0).body["aggregations"]
+            for client in (gateway, es)
+        )
+        found, wanted = (it.get("few", it)["best"]["hits"] for it in (found, wanted))
+        assert [hit["_score"] for hit in found["hits"]] == pytest.approx(
+            [hit["_score"] for hit in wanted["hits"]]
+        )
+        assert found["max_score"] == pytest.approx(wanted["max_score"])
+
+
 def test_what_is_shown_of_a_hit_is_what_was_asked_for(gateway: Elasticsearch, shop: str) -> None:
     answer = gateway.search(
         index=shop,
@@ -300,6 +316,12 @@ def test_errors_are_elasticsearchs_own(
     with pytest.raises(BadRequestError) as asked:
         gateway.search(index=shop, query=broken, ext=own("fused"))
     assert asked.value.error == wanted.value.error
+    for aggs in ({"by": {"terms": {"field": "title"}}}, {"by": {"no_such_aggregation": {}}}):
+        with pytest.raises(BadRequestError) as wanted:
+            es.search(index=shop, query=MATCH, aggs=aggs)
+        with pytest.raises(BadRequestError) as asked:
+            gateway.search(index=shop, query=MATCH, aggs=aggs, ext=own("fused"))
+        assert asked.value.error == wanted.value.error
     with pytest.raises(NotFoundError) as absent:
         gateway.search(index="no-such-index", query=MATCH)
     assert absent.value.error == "index_not_found_exception"
@@ -368,6 +390,23 @@ def test_explanations_add_up_to_the_score(gateway: Elasticsearch, shop: str) -> 
         assert parts == pytest.approx(hit["_score"], abs=1e-4)
 
 
+def test_elasticsearchs_own_explain_explains(gateway: Elasticsearch, shop: str) -> None:
+    answer = gateway.search(index=shop, query=MATCH, explain=True)
+    assert all(hit["_explanation"]["value"] == hit["_score"] for hit in answer["hits"]["hits"])
+    answer = gateway.search(index=shop, query=MATCH, explain=False)
+    assert not any("_explanation" in hit for hit in answer["hits"]["hits"])
+
+
+def test_a_search_for_no_hits_has_no_best_score(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    for client in (gateway, es):
+        answer = client.search(index=shop, query=MATCH, size=0).body
+        assert answer["hits"]["max_score"] is None
+        assert answer["hits"]["hits"] == []
+        assert answer["hits"]["total"]["value"] > 0
+
+
 def test_other_read_routes_pass_through_and_writes_do_not(
     stack: Stack, gateway: Elasticsearch, es: Elasticsearch, shop: str
 ) -> None:
@@ -423,6 +462,7 @@ def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: 
         {"candidates": []},
         {"query": "x"},
         {"query": "x", "candidates": [{"bm25": 1}]},
+        {"query": "x", "candidates": [{"id": "a"}, {"id": ""}]},
         {"query": "x", "candidates": [{"id": "a"}, {"id": "a"}]},
         {"query": "x", "candidates": [{"id": "a", "bm25": "high"}]},
         {"query": "x", "candidates": [{"id": "a", "bm25": [1.0]}, {"id": "b", "bm25": [2.0]}]},

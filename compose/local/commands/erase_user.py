@@ -11,6 +11,7 @@ from compose.local.event_import import JOB_PREFIX
 from indexer import connections, settings
 from indexer.behaviour import applications, erasure
 from indexer.behaviour.erasure import Person
+from indexer.errors import AskedWrongly
 
 
 @click.command("erase-user")
@@ -25,6 +26,8 @@ def command(user: str) -> None:
     are still on their way come in afterwards: run the command again then. The last line of stdout
     is one JSON object that says what was removed where.
     """
+    if not user.strip():
+        raise AskedWrongly("USER is empty: name a person")
     started = time.monotonic()
     known = settings.load()
     es, valkey = connections.elasticsearch(known), connections.valkey(known)

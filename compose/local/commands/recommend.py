@@ -39,7 +39,8 @@ def titles_of(index: str, ids: list[str]) -> dict[str, str]:
     """What the items are called."""
     body = {"query": {"ids": {"values": ids}}, "size": len(ids), "sort": ["_doc"]}
     hits = search.ask(index, body)["hits"]["hits"] if ids else []
-    return {hit["_id"]: str((hit.get("_source") or {}).get("title", "")) for hit in hits}
+    config = search.config_of(index)
+    return {hit["_id"]: str(search.field_of(hit, config, "title") or "") for hit in hits}
 
 
 def table(answer: dict[str, Any], titles: dict[str, str]) -> Table:

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.tree import Tree
 
 from indexer import settings
+from indexer.catalogue.generation import read_stamp
+from indexer.catalogue.mapping import IndexConfig
 from indexer.errors import AskedWrongly, SidecarUnavailable
 
 MODES = ("fused", "rrf", "knn", "bm25")
@@ -31,7 +33,7 @@ def command(
 ) -> None:
     """Search INDEX for QUERY and print the hits. The search is neither logged nor learned from."""
     answer = ask(index, body(query, user=user, mode=mode, size=size, explain=explain))
-    console.print(table(answer))
+    console.print(table(answer, config_of(index)))
     explained = (answer.get("hitweave") or {}).get("explained", {})
     for hit in answer["hits"]["hits"]:
         if "_explanation" in hit:
@@ -53,7 +55,31 @@ def ask(index: str, sent: dict[str, Any]) -> dict[str, Any]:
     return post(f"/{quote(index)}/_search", sent)
 
 
+def config_of(index: str) -> IndexConfig:
+    """What the index is configured as, hence what it calls our fields; the usual configuration
+    where the name stands for none of ours.
+    """
+    try:
+        ((concrete, found),) = send("GET", f"/{quote(index)}/_mapping").items()
+        return read_stamp(index, concrete, found["mappings"]).config
+    except (AskedWrongly, ValueError):
+        return IndexConfig()
+
+
+def field_of(hit: dict[str, Any], config: IndexConfig, name: str) -> Any:
+    """Our field `name` of a hit's document, whatever the index calls it; None where it is not."""
+    found = hit.get("_source")
+    for part in config.theirs(name).split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
 def post(route: str, sent: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar's answer to a POST; see `send`."""
+    return send("POST", route, sent)
+
+
+def send(method: str, route: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
     """The sidecar's answer; raises SidecarUnavailable, or AskedWrongly with what it said."""
     url = settings.load().sidecar_url
     parts = urlsplit(url)
@@ -62,7 +88,7 @@ def post(route: str, sent: dict[str, Any]) -> dict[str, Any]:
     )
     headers = {"Content-Type": "application/json"}
     try:
-        connection.request("POST", route, orjson.dumps(sent), headers)
+        connection.request(method, route, None if sent is None else orjson.dumps(sent), headers)
         received = connection.getresponse()
         answer: dict[str, Any] = orjson.loads(received.read())
     except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:
@@ -80,7 +106,7 @@ def post(route: str, sent: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def table(answer: dict[str, Any]) -> Table:
+def table(answer: dict[str, Any], config: IndexConfig) -> Table:
     """Hits, one a row."""
     shown = Table(show_edge=False)
     shown.add_column("#", justify="right")
@@ -90,15 +116,15 @@ def table(answer: dict[str, Any]) -> Table:
     shown.add_column("brand")
     shown.add_column("price", justify="right")
     for position, hit in enumerate(answer["hits"]["hits"], start=1):
-        source = hit.get("_source") or {}
-        price = source.get("price")
+        names = ("title", "brand", "price", "currency")
+        title, brand, price, currency = (field_of(hit, config, name) for name in names)
         shown.add_row(
             str(position),
             hit["_id"],
             f"{hit['_score']:.4f}" if hit["_score"] is not None else "",
-            str(source.get("title", "")),
-            str(source.get("brand") or ""),
-            "" if price is None else f"{price} {source.get('currency') or ''}".strip(),
+            str(title or ""),
+            str(brand or ""),
+            "" if price is None else f"{price} {currency or ''}".strip(),
         )
     return shown
 
