@@ -1,15 +1,18 @@
 """Catalogue files to products, a line at a time; pure but for reading the stream it is given.
 
 JSON lines or CSV, plain or gzip. A line that cannot be read becomes a Rejection with its number and
-reason; the lines after it go on.
+reason; the lines after it go on. A file that is damaged is read up to there, then AskedWrongly says
+after which line.
 """
 
 import csv
 import gzip
 import io
 import json
+import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -20,9 +23,11 @@ from indexer.catalogue.tally import SOURCE_CHARS_KEPT, Rejection
 from indexer.errors import AskedWrongly, InvalidProduct
 
 Format = Literal["jsonl", "csv"]
+Line = tuple[int, bytes]
 GZIP_MAGIC = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 SEPARATORS = (",", ";", "\t", "|")
+ROW_LINES_MAX = 10_000  # a quote that is open for longer is taken for one that was forgotten
 LIST_SEPARATOR = "|"
 LIST_FIELDS = ("categories", "images")
 
@@ -89,66 +94,145 @@ def read_csv(
     """Rows under a header; empty cells say nothing, lists are split at `|`."""
     lines = _lines(stream, line_bytes_max)
     _, first = next(lines, (0, b""))
-    header = _header(first)
     separator = max(SEPARATORS, key=first.decode("utf-8", "replace").count)
-    position = _Position(1)
-    texts = _texts(lines, position)
-    names = next(csv.reader([header], delimiter=separator), [])
-    _check_header(names)
-    rows = csv.reader(texts, delimiter=separator)
+    names = _names(_header(first), separator)
     previous_limit = csv.field_size_limit(line_bytes_max)
     try:
-        yield from _rows(rows, names, fields, position, line_bytes_max)
+        yield from _rows(_RowLines(lines, line_bytes_max), names, separator, fields)
     finally:
         csv.field_size_limit(previous_limit)
 
 
 @dataclass(slots=True)
-class _Position:
-    """The number of the line read last; a quoted cell may hold several lines."""
+class _RowLines:
+    """Lines for the csv module; those of the row under way are held, so that it can be undone."""
 
-    line: int
+    lines: Iterator[Line]
+    bytes_max: int
+    held: list[Line] = field(default_factory=list)
+    held_bytes: int = 0
+    again: deque[Line] = field(default_factory=deque)
+    damage: AskedWrongly | None = None  # what ended the lines, if not the end of the file
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._next_line()
+        self.held.append(line)
+        self.held_bytes += len(line[1]) + 1
+        if self.held_bytes > self.bytes_max + 1:
+            raise csv.Error(f"no end within {self.bytes_max} bytes")
+        if len(self.held) > ROW_LINES_MAX:
+            raise csv.Error(f"no end within {ROW_LINES_MAX} lines")
+        return line[1].decode("utf-8", "surrogateescape") + "\n"
+
+    @property
+    def number(self) -> int:
+        """Where the row under way begins."""
+        return self.held[0][0]
+
+    @property
+    def source(self) -> bytes:
+        """The row under way as it stands in the file."""
+        return b"\n".join(line for _, line in self.held)
+
+    def begin_row(self) -> None:
+        """The row before is done with."""
+        self.held, self.held_bytes = [], 0
+
+    def undo_row(self) -> None:
+        """All lines of the row but its first will be read again."""
+        self.again.extendleft(reversed(self.held[1:]))
+
+    def _next_line(self) -> Line:
+        if self.again:
+            return self.again.popleft()
+        try:
+            return next(self.lines)
+        except AskedWrongly as damage:
+            self.damage = damage
+            raise StopIteration from None
 
 
-def _texts(lines: Iterator[tuple[int, bytes]], position: _Position) -> Iterator[str]:
-    for number, line in lines:
-        position.line = number
-        yield line.decode("utf-8", "surrogateescape")
+@dataclass(slots=True)
+class _Doubt:
+    """After a line that is not CSV, what follows may be the rest of its row and no product.
+
+    It ends with a row that has as many cells as the rows before and no odd quote.
+    """
+
+    cells: int
+    since: int = 0  # the line it began with; 0 for none
+
+    def check(self, row: list[str], lines: _RowLines) -> None:
+        """Raise csv.Error when this may be no row of its own."""
+        if self.since and (len(row) != self.cells or lines.source.count(b'"') % 2):
+            raise csv.Error(f"it may belong to line {self.since}, which cannot be read")
+        self.cells, self.since = len(row), 0
 
 
 def _rows(
-    rows: Iterator[list[str]],
-    names: list[str],
-    fields: Mapping[str, str],
-    position: _Position,
-    line_bytes_max: int,
+    lines: _RowLines, names: list[str], separator: str, fields: Mapping[str, str]
 ) -> Iterator[tuple[int, Product | Rejection]]:
+    """Of a row that is not CSV its first line is rejected, and the others are read again.
+
+    A quote that was not closed may have swallowed them.
+    """
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    doubt = _Doubt(len(names))
     while True:
-        number = position.line + 1
+        lines.begin_row()
         try:
             row = next(rows)
+            if not any(row):
+                continue
+            if len(lines.held) > 1:
+                _check_count(row, names)
+            doubt.check(row, lines)
         except StopIteration:
-            return
-        except csv.Error as error:
-            yield number, Rejection(number, f"not CSV: {error}", "")
+            break
+        except (csv.Error, InvalidProduct) as error:
+            number, line = lines.held[0]
+            doubt.since = doubt.since or number
+            lines.undo_row()
+            yield number, Rejection(number, _not_csv(error, line, lines.bytes_max), _shown(line))
             continue
-        if not any(row):
-            continue
-        try:
-            yield number, read_product(_cells(names, row, fields, line_bytes_max), fields)
-        except InvalidProduct as error:
-            shown = ",".join(row).encode("utf-8", "surrogateescape")
-            yield number, Rejection(number, error.message, _shown(shown))
+        yield lines.number, _row_product(lines, names, row, fields)
+    if lines.damage:
+        raise lines.damage
 
 
-def _cells(
-    names: list[str], row: list[str], fields: Mapping[str, str], line_bytes_max: int
-) -> dict[str, Any]:
-    size = sum(len(cell) for cell in row)
-    if size > line_bytes_max:
-        raise InvalidProduct(f"the row is longer than {line_bytes_max} bytes")
+def _not_csv(error: Exception, line: bytes, line_bytes_max: int) -> str:
+    """Why a line is rejected and what to do."""
+    if len(line) > line_bytes_max:
+        return f"the line is longer than {line_bytes_max} bytes"
+    if b"\r" in line:
+        return (
+            f"not CSV ({error}): end lines with a line feed, or quote cells that hold line breaks"
+        )
+    return (
+        f"not CSV ({error}): close each quote that opens a cell, and write a quote inside a quoted "
+        'cell twice ("")'
+    )
+
+
+def _row_product(
+    lines: _RowLines, names: list[str], row: list[str], fields: Mapping[str, str]
+) -> Product | Rejection:
+    try:
+        return read_product(_cells(names, row, fields), fields)
+    except InvalidProduct as error:
+        return Rejection(lines.number, error.message, _shown(lines.source))
+
+
+def _check_count(row: list[str], names: list[str]) -> None:
     if len(row) > len(names):
         raise InvalidProduct(f"{len(row)} cells under a header of {len(names)}")
+
+
+def _cells(names: list[str], row: list[str], fields: Mapping[str, str]) -> dict[str, Any]:
+    _check_count(row, names)
     try:
         "".join(row).encode()
     except UnicodeEncodeError:
@@ -180,23 +264,37 @@ def _header(line: bytes) -> str:
         raise AskedWrongly("the header of the CSV file is not UTF-8: convert the file") from None
 
 
-def _check_header(names: list[str]) -> None:
+def _names(header: str, separator: str) -> list[str]:
+    try:
+        names = next(csv.reader([header], delimiter=separator, strict=True), [])
+    except csv.Error as error:
+        raise AskedWrongly(
+            f"the header of the CSV file cannot be read ({error}): write it in one line that ends "
+            "with a line feed, with closed quotes"
+        ) from None
     if len(set(names)) < len(names) or not all(names):
         raise AskedWrongly(
             f"the header of the CSV file needs distinct names, it is {json.dumps(names)}"
         )
+    return names
 
 
-def _lines(stream: BinaryIO, line_bytes_max: int) -> Iterator[tuple[int, bytes]]:
+def _lines(stream: BinaryIO, line_bytes_max: int) -> Iterator[Line]:
     """Lines with their numbers; of one that is too long only `line_bytes_max + 1` bytes."""
     number = 0
-    while line := stream.readline(line_bytes_max + 1):
-        number += 1
-        rest = line
-        while len(rest) > line_bytes_max and not rest.endswith(b"\n"):
-            rest = stream.readline(line_bytes_max + 1)
-        bare = line.rstrip(b"\r\n")
-        yield number, bare.removeprefix(BOM) if number == 1 else bare
+    try:
+        while line := stream.readline(line_bytes_max + 1):
+            rest = line
+            while len(rest) > line_bytes_max and not rest.endswith(b"\n"):
+                rest = stream.readline(line_bytes_max + 1)
+            number += 1
+            bare = line.rstrip(b"\r\n")
+            yield number, bare.removeprefix(BOM) if number == 1 else bare
+    except (OSError, EOFError, zlib.error) as error:
+        raise AskedWrongly(
+            f"the file is damaged after line {number} ({error}): the lines up to it are sent; "
+            "send a whole file, products that did not change are not done again"
+        ) from None
 
 
 def _is_gzip(stream: BinaryIO) -> bool:

@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch
 from compose.local.commands.catalogue import command as catalogue
 from indexer.catalogue import card, card_store
 from indexer.embedding.encoder import open_encoder
+from indexer.errors import AskedWrongly
 from tests.conftest import Stack
 from tests.flows import commands
 from tests.flows.commands import counts, created, run, sent
@@ -183,6 +184,20 @@ def test_csv_gzip_and_standard_input_are_read(
     assert sent(index, table) == {"embedded": 1}
     assert source(es, index, "1")["categories"] == ["Kitchen", "Mugs"]
     assert sent(index, "-", b'{"id":"2","title":"Cup"}\n') == {"embedded": 1}
+
+
+def test_of_a_damaged_file_what_can_be_read_is_indexed_and_the_rest_is_named(
+    stack: Stack, es: Elasticsearch, index: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "feed.csv.gz"
+    rows = "".join(f"{number},Mug {number}\n" for number in range(1000))
+    table.write_bytes(gzip.compress(f"id,title\n0\n{rows}".encode(), mtime=0)[:-1000])
+    with pytest.raises(AskedWrongly, match=r"damaged after line \d+ \(") as raised:
+        sent(index, table)
+    assert raised.value.exit_code == 2
+    last = int(str(raised.value).partition("after line ")[2].split()[0])
+    assert 2 < last < 1000
+    assert es.count(index=index)["count"] == last - 2
 
 
 def test_field_names_of_a_shop_are_mapped_onto_ours(

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,10 @@ from compose.local.job_bar import job_bar
 from indexer import connections, settings
 from indexer.catalogue import feed, generation, mapping, rejected
 from indexer.catalogue.job import Job, new_id
+from indexer.catalogue.product import Product
 from indexer.catalogue.submission import Intake, Limits, Submission, chunks
 from indexer.catalogue.tally import Rejection
-from indexer.errors import ElasticsearchUnavailable
+from indexer.errors import AskedWrongly, ElasticsearchUnavailable
 from indexer.settings import Settings
 
 CONFIG_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -51,6 +52,20 @@ def command(
     click.echo(orjson.dumps(answer))
 
 
+@dataclass
+class Readable:
+    """The lines of a feed up to its end, or to where it is damaged; the error is kept for later."""
+
+    lines: Iterable[tuple[int, Product | Rejection]]
+    damage: AskedWrongly | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, Product | Rejection]]:
+        try:
+            yield from self.lines
+        except AskedWrongly as damage:
+            self.damage = damage
+
+
 @dataclass(frozen=True)
 class Run:
     """One catalogue job."""
@@ -64,9 +79,13 @@ class Run:
     def carry_out(
         self, stream: BinaryIO, form: feed.Format, fields: Mapping[str, str], wait: bool
     ) -> dict[str, Any]:
-        """Send everything, wait if asked; what the command prints."""
+        """Send everything, wait if asked; what the command prints.
+
+        Of a damaged file all that can be read is sent before AskedWrongly is raised.
+        """
         started = time.monotonic()
         intake = Intake()
+        lines = Readable(feed.read_feed(stream, form, fields, self.known.line_bytes_max))
         with job_bar("products", lambda: estimated_lines(stream, intake.read)) as advance:
             submission = Submission(
                 Job(self.valkey, self.job),
@@ -74,10 +93,12 @@ class Run:
                 self.known.index_retry_seconds_max,
                 advance,
             )
-            rejected_here = self._send(submission, intake, stream, form, fields)
+            rejected_here = self._send(submission, intake, lines)
             if wait:
                 submission.wait()
                 self._show_effect(submission)
+        if lines.damage:
+            raise lines.damage
         counts = submission.counts
         counts = replace(counts, rejected=counts.rejected + rejected_here)
         return {
@@ -87,16 +108,8 @@ class Run:
             "job": self.job,
         }
 
-    def _send(
-        self,
-        submission: Submission,
-        intake: Intake,
-        stream: BinaryIO,
-        form: feed.Format,
-        fields: Mapping[str, str],
-    ) -> int:
+    def _send(self, submission: Submission, intake: Intake, lines: Readable) -> int:
         """Send all chunks; how many lines were rejected here."""
-        lines = feed.read_feed(stream, form, fields, self.known.line_bytes_max)
         limits = Limits(self.known.chunk_items, self.known.chunk_bytes)
         count = 0
         for chunk in chunks(intake.products(lines), limits, now_ms):
