@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 from indexer.settings import Settings
+
+# Whoever asks them says what became of it.
+WITHOUT_TRACEBACKS = frozenset({"elastic_transport", "urllib3"})
 
 
 def configure(settings: Settings) -> None:
@@ -36,7 +40,7 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_without_traceback, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
         )
     )
@@ -45,6 +49,13 @@ def configure(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for noisy in ("elastic_transport", "urllib3", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _without_traceback(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A line for what such a library warns of, in place of all its calls and their variables."""
+    if event["_record"].name.partition(".")[0] in WITHOUT_TRACEBACKS:
+        event.pop("exc_info", None)
+    return event
 
 
 def log(name: str) -> Any:

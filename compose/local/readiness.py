@@ -1,10 +1,14 @@
 """Asks one part whether it can work; never raises, never waits longer than it is told."""
 
 import http.client
+import threading
 import urllib.error
 import urllib.request
 
 from compose.local.part import Readiness
+
+# Celery and kombu swap their modules while they are imported: a thread must not see them half done.
+_IMPORTING = threading.Lock()
 
 
 def is_ready(readiness: Readiness, timeout_seconds: float = 2.0) -> bool:
@@ -36,13 +40,14 @@ def _valkey(readiness: Readiness, timeout_seconds: float) -> bool:
 
 
 def _celery(readiness: Readiness, timeout_seconds: float) -> bool:
-    import celery
-    import kombu.exceptions
     import redis
 
     if not _valkey(readiness, timeout_seconds):
         return False  # Celery would try to connect for longer than it is given
-    app = celery.Celery(broker=readiness.url, set_as_current=False)
+    with _IMPORTING:
+        import kombu.exceptions
+        from celery import Celery
+    app = Celery(broker=readiness.url, set_as_current=False)
     try:
         answers = app.control.ping(destination=[readiness.worker], timeout=timeout_seconds, limit=1)
     except (kombu.exceptions.OperationalError, redis.RedisError, OSError):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.errors import AskedWrongly
 from reranker.evaluation import metrics, replay, segments
 from reranker.evaluation.compare import ROUNDS, Comparison, holm, paired
 from reranker.evaluation.judgements import Cases, Judgements
@@ -64,7 +65,16 @@ def of_judgements(judged: Judgements) -> Questions:
 
 
 def of_cases(cases: Cases, which_query: int, known_items: set[str] | None = None) -> Questions:
-    """One search a held-out purchase, by its shopper; `which_query` picks among its queries."""
+    """One search a held-out purchase, by its shopper; `which_query` picks among its queries.
+
+    Of a case that has fewer it is the last one; raises AskedWrongly where every case has fewer.
+    """
+    most = max((len(case.queries) for case in cases.cases), default=0)
+    if 0 < most <= which_query:
+        raise AskedWrongly(
+            f"--query {which_query}: the cases of {cases.name} have {most} "
+            f"{'query' if most == 1 else 'queries'} at most, counted from 0"
+        )
     texts = [case.queries[min(which_query, len(case.queries) - 1)] for case in cases.cases]
     return Questions(
         searches=tuple(

@@ -36,7 +36,9 @@ OPTIONS = (
     ),
     click.option("--limit", type=FEW, help="Only the first queries or cases."),
     click.option("--part", type=click.Choice(PARTS), default="all", help="A half, by hash."),
-    click.option("--query", default=0, help="Which of a case's queries, from 0."),
+    click.option(
+        "--query", type=click.IntRange(min=0), default=0, help="Which of a case's queries, from 0."
+    ),
     click.option("--field", "fields", multiple=True, default=("title",), show_default=True),
     click.option("--size", type=FEW, default=100, show_default=True, help="Hits a search."),
     click.option("--window", type=FEW, default=300, show_default=True, help="Hits to fuse."),

@@ -1,6 +1,8 @@
 """`hitweave export`: catalogue, journal or training lists as a Parquet file, choices as CSV."""
 
+import contextlib
 import time
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from compose.local import training_options
 from indexer import connections, settings
+from indexer.errors import AskedWrongly
+
+
+def _time(_ctx: click.Context, option: click.Parameter, said: str | None) -> str | None:
+    """An ISO 8601 time as Elasticsearch reads it; a day alone stays one, of which all counts."""
+    if said is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return date.fromisoformat(said).isoformat()
+    try:
+        return datetime.fromisoformat(said).isoformat(timespec="milliseconds")
+    except ValueError:
+        raise AskedWrongly(
+            f"{option.opts[0]} {said!r} is not an ISO 8601 time, like 2026-01-31"
+        ) from None
 
 
 @click.command()
@@ -25,8 +42,8 @@ from indexer import connections, settings
     "of searches that may have explored, with chance and click, for `hitweave offpolicy`.",
 )
 @click.option("--vectors", is_flag=True, help="With each product's vector.")
-@click.option("--since", help="Events or queries from this ISO time on.")
-@click.option("--until", help="Events or queries up to this ISO time.")
+@click.option("--since", callback=_time, help="Events or queries from this ISO time on.")
+@click.option("--until", callback=_time, help="Events or queries up to this ISO time.")
 @training_options.schedule("Of training lists: which and how many.")
 def command(
     index: str,
@@ -92,7 +109,6 @@ def _choices(index: str, out: Path) -> int:
 def _training(index: str, out: Path, name: str) -> int:
     """Lists as `hitweave train` makes them now."""
     from indexer.catalogue import generation
-    from indexer.errors import AskedWrongly
     from reranker.learning import job, material, run, schedule, training_set
     from reranker.learning.bars import bars
 

@@ -110,6 +110,13 @@ def test_the_other_query_of_a_case_can_be_asked(shop: ScriptedSidecar, cases: st
     assert asked == {"big bag", "tea cup"}
 
 
+def test_a_query_that_no_case_has_is_refused(shop: ScriptedSidecar, cases: str) -> None:
+    with pytest.raises(AskedWrongly, match="have 2 queries at most"):
+        run("shop", "--cases", cases, "--query", "2", "--modes", "fused")
+    assert not [it for it in shop.requests if "ext" in it]
+    assert run("shop", "--cases", cases, "--query", "-3").exit_code == 2
+
+
 def test_what_cannot_be_seen_from_here_is_left_out_and_named(
     shop: ScriptedSidecar, cases: str
 ) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer.errors import AskedWrongly
 from reranker.evaluation import experiment, metrics, runs
 from reranker.evaluation.experiment import Experiment, Measured
 from reranker.evaluation.judgements import Case, Cases, Judgements
@@ -40,6 +41,17 @@ def test_cases_are_asked_with_the_query_and_the_shopper_chosen() -> None:
     searches = of_cases(which_query=1).questions.searches
     assert (searches[2].text, searches[2].user_id) == ("two word2", "7")
     assert of_cases(which_query=0).questions.searches[2].text == "word2"
+
+
+def test_the_last_query_stands_for_a_case_that_has_fewer() -> None:
+    cases = [Case("7", ("one", "two"), "a", False), Case("8", ("only",), "b", False)]
+    asked = experiment.of_cases(Cases("cases.jsonl", "d1g", tuple(cases)), 1).searches
+    assert [it.text for it in asked] == ["two", "only"]
+
+
+def test_a_query_that_every_case_lacks_is_refused() -> None:
+    with pytest.raises(AskedWrongly, match=r"--query 2: the cases of cases\.jsonl have 2 queries"):
+        of_cases(which_query=2)
 
 
 def test_the_result_of_cases_has_the_means_of_each_mode_and_segment() -> None:
