@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from indexer.errors import InvalidRequest
 from reranker.experiments import cuped, power
 from reranker.experiments.experiment import Arm, Experiment
 from reranker.experiments.metric import METRICS
@@ -30,6 +33,24 @@ class Wish:
     arms: int = 2
     alpha: float = 0.05
     before_days: float = 28.0
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what no experiment can find."""
+        if self.metric not in METRICS:
+            raise InvalidRequest(f"metric is {self.metric!r}: use one of {', '.join(METRICS)}")
+        if not self.effect:
+            raise InvalidRequest(
+                "effect is 0: name the relative change that shall be found, as 0.05"
+            )
+        if not -1 < self.effect < math.inf:
+            raise InvalidRequest(
+                f"effect is {self.effect:g}: use a relative change above -1, as -0.05 for 5 % less"
+            )
+        try:
+            self.experiment()
+        except ValidationError as error:
+            told = (f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in error.errors())
+            raise InvalidRequest(f"there can be no such experiment: {'; '.join(told)}") from None
 
     def experiment(self) -> Experiment:
         """As an experiment; raises pydantic's ValidationError for what cannot be one."""

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 from flask import Blueprint, Response, request
-from pydantic import ValidationError
 
 from indexer import connections
 from indexer import settings as server_settings
@@ -120,12 +119,10 @@ def _wish(index: str) -> Wish:
         asked = {
             name: kind(request.args[name]) for name, kind in kinds.items() if name in request.args
         }
-        wish = Wish(index, **asked)
-        wish.experiment()
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:
         raise InvalidRequest(f"such an experiment cannot be planned: {error}") from None
-    if not wish.effect:
-        raise InvalidRequest("effect is 0: name the relative change that shall be found, as 0.05")
+    wish = Wish(index, **asked)
+    wish.check()
     return wish
 
 

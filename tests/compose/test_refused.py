@@ -61,7 +61,7 @@ def test_a_time_is_said_as_elasticsearch_reads_it(said: str, read: str) -> None:
 
 
 def test_a_metric_that_is_none_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(AskedWrongly, match="--metric 'foo': use one of ctr, purchase_rate, "):
+    with pytest.raises(AskedWrongly, match="metric is 'foo': use one of ctr, purchase_rate, "):
         experiments._wish("shop", metric="foo")
 
 
@@ -72,7 +72,7 @@ def test_what_else_no_experiment_can_have_is_said_without_a_link() -> None:
 
 @pytest.mark.parametrize("effect", [-2.0, -1.0, float("nan"), float("inf")])
 def test_an_effect_that_nothing_can_have_is_refused(effect: float) -> None:
-    with pytest.raises(AskedWrongly, match=r"--effect is .*: use a relative change above -1"):
+    with pytest.raises(AskedWrongly, match=r"effect is .*: use a relative change above -1"):
         experiments._wish("shop", effect=effect)
     assert experiments._wish("shop", effect=-0.5).effect == -0.5
 

@@ -279,7 +279,9 @@ def test_a_plan_tells_what_the_last_weeks_would_have_found(lab: Lab, index: str)
     assert said["effect"] == 0.1
     again = lab.stack.run_json("experiments", "replay", "--index", index, "--salts", "20")
     assert (again["salts"], again["alarms"]) == (20, 0)
-    assert lab.ask("GET", "/_plan?metric=happiness")[0] == 400
+    status, answer = lab.ask("GET", "/_plan?metric=happiness")
+    assert (status, "use one of ctr, " in answer["error"]["reason"]) == (400, True)
+    assert lab.ask("GET", "/_plan?effect=-2")[0] == 400
     assert lab.ask("GET", "/_plan?effect=0")[0] == 400
 
 

@@ -1,6 +1,5 @@
 """`hitweave experiments`: draft, start, stop, plan and replay experiments, and report on them."""
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,25 +134,10 @@ def _replay(index: str, days: float, salts: int, until: str | None, **wished: An
 
 
 def _wish(index: str, **wished: Any) -> "Wish":
-    from pydantic import ValidationError
-
-    from reranker.experiments.metric import METRICS
     from reranker.experiments.plan import Wish
 
     wish = Wish(index, **wished)
-    if wish.metric not in METRICS:
-        raise AskedWrongly(f"--metric {wish.metric!r}: use one of {', '.join(METRICS)}")
-    try:
-        wish.experiment()
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in error.errors())
-        raise AskedWrongly(f"there can be no such experiment: {faults}") from None
-    if not wish.effect:
-        raise AskedWrongly("--effect is 0: name the relative change that shall be found")
-    if not -1 < wish.effect < math.inf:
-        raise AskedWrongly(
-            f"--effect is {wish.effect:g}: use a relative change above -1, like -0.05 for 5 % less"
-        )
+    wish.check()
     return wish
 
 
