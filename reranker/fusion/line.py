@@ -26,18 +26,12 @@ ITEMS, BOUGHT = definition.INDEX["shopper_items"], definition.INDEX["own_purchas
 LINES = 3
 
 
-def acquaintance(signals: NDArray[np.floating]) -> Array:
-    """How well the shopper of each row is known [rows], from 0 (not at all) to 1."""
-    items = np.expm1(signals[:, ITEMS].astype(np.float32))
-    known: Array = np.clip(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
-    return known
-
-
 def shares(signals: NDArray[np.floating]) -> Array:
-    """How much of each line counts for each row [LINES, rows]: the first two sum to one, the third
-    is 1 for what the shopper bought before.
+    """How much of each line counts for each row [LINES, rows]: the first two sum to one, the second
+    by how well the shopper is known; the third is 1 for what the shopper bought before.
     """
-    known = acquaintance(signals)
+    items = np.expm1(signals[:, ITEMS].astype(np.float32))
+    known = np.clip(items / WELL_KNOWN_ITEMS, 0.0, 1.0)
     return np.stack([1.0 - known, known, (signals[:, BOUGHT] > 0.0).astype(np.float32)])
 
 
