@@ -28,8 +28,9 @@ class Case:
     """One search: `moment` numbers the snapshot of the state; `target` is a derived case's item.
 
     A list without a search has an empty query; `seeds` are the items that it starts from. Of
-    `judged` cases the labels are gains of graded judgements, not deeds. `context`
-    is what the request, or the deed that the case was made of, said of its own.
+    `judged` cases the labels are gains of graded judgements, not deeds; a `named` one asks for its
+    target by the whole title, and no deed says so. `context` is what the request, or the deed that
+    the case was made of, said of its own.
 
     Of a logged search, `shown` are the ids it showed, in order, `positions` where each stood
     (from 1), and `served` what the model saw of the first of them; None: not known.
@@ -46,12 +47,13 @@ class Case:
     served: Served | None = None
     seeds: tuple[str, ...] = ()
     judged: bool = False
+    named: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def derived(self) -> bool:
-        """Whether the query is a proxy made from a title."""
-        return self.target is not None
+        """Whether the query is a proxy made from the title of what was bought."""
+        return self.target is not None and not self.named
 
 
 @dataclass(frozen=True)

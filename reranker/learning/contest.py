@@ -24,6 +24,7 @@ from reranker.fusion.scorer import Scorer
 from reranker.learning import (
     dataset,
     export,
+    known_items,
     material,
     measure,
     mixture,
@@ -31,6 +32,7 @@ from reranker.learning import (
     run,
     warm_start,
 )
+from reranker.learning.cases import Case
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.equipment import Workshop
 from reranker.learning.mixture import Mixture
@@ -83,13 +85,24 @@ class Contest:
         before = _serving_scores(self.registry, self.read, self.plan, self.world)
         manifest = _write(self, learned, before, now)
         tools.finished(manifest.metrics["after"])
-        refused = verdict(learned, self.world, before, self.schedule)
+        titles, spoilt = self._titles(manifest)
+        refused = verdict(learned, self.world, before, self.schedule) or spoilt
         if refused is None:
             ready(manifest, learned)
             self.registry.promote(manifest.version)
         answer: dict[str, Any] = {"promoted": refused is None, "version": manifest.version}
         answer |= {"parent": manifest.parent, "why": refused} if refused else {}
+        answer |= {"whole_titles": titles} if titles else {}
         return {**answer, **manifest.metrics, "data": manifest.data}
+
+    def _titles(self, manifest: Manifest) -> tuple[dict[str, float], str | None]:
+        """How what was written answers the plan's probes, and why it must not serve for that."""
+        written = artifact.load(self.registry.path(manifest.version), measured=True)
+        lists = _assembled(self.plan.probes, written, self.read, self.plan, self.world)
+        if lists is None:
+            return {}, None
+        scores = scored_by(Scorer(written), lists, self.world, written)
+        return known_items.verdict(scores, lists, self.schedule.seed, self.schedule.alpha)
 
 
 def _serving_scores(
@@ -107,11 +120,21 @@ def _serving_scores(
         scorer = Scorer(serving)
     except InvalidArtifact:
         return None
-    own = replace(world, tables=[serving.item_table], table_of_moment=[0] * len(made.at))
-    whole = Assembly(keep=None, windows=(_window(world),), keyword_jitter=0.0)
-    replayed = enumerate(moments.replay(read.events, made.at))
-    (lists,) = dataset.assemble([(made.held_out, whole)], replayed, own)
+    lists = _assembled(made.held_out, serving, read, made, world)
     return None if lists is None else scored_by(scorer, lists, world, serving)
+
+
+def _assembled(
+    cases: Sequence[Case], by: Artifact, read: material.Material, made: Plan, world: World
+) -> ListSet | None:
+    """Whole lists of cases by moment, as an artifact sees them."""
+    if not cases:
+        return None
+    own = replace(world, tables=[by.item_table], table_of_moment=[0] * len(made.at))
+    whole = Assembly(keep=None, windows=(_window(world),), keyword_jitter=0.0)
+    replayed = enumerate(moments.replay(read.events, made.at[: cases[-1].moment + 1]))
+    (lists,) = dataset.assemble([(cases, whole)], replayed, own)
+    return lists
 
 
 def _window(world: World) -> int:
@@ -249,7 +272,7 @@ def _version(registry: Registry, now: datetime) -> str:
 
 def _data(read: material.Material, made: Plan, held_out: ListSet) -> dict[str, Any]:
     first, until = read.events[0].timestamp, read.events[-1].timestamp
-    every = [*made.train, *made.held_out]
+    every = [case for case in (*made.train, *made.held_out) if not case.named]
     return {
         "from": _iso(first),
         "until": _iso(until),

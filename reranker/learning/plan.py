@@ -9,7 +9,7 @@ Shoppers whose whole life lies within the gap are learned from with a state of t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from indexer.behaviour.event import BehaviourEvent
 from indexer.behaviour.popularity import DAY_SECONDS
 from reranker.learning import cases as making
 from reranker.learning import judged as judging
+from reranker.learning import known_items
 from reranker.learning.cases import Case, LoggedSearch, Sampling
 from reranker.learning.judged import Grades
 from reranker.learning.position_bias import NO_CORRECTION, PositionBias, harvest
@@ -32,6 +33,7 @@ class Plan:
     """Cases by use; `at` are the moments they number, `cut` one of them.
 
     Clicks that are trained on are weighted against `position_bias`, those measured on are not.
+    `probes` are measured on beside them: what no behaviour may spoil, as of the cut.
     """
 
     at: list[float]
@@ -40,11 +42,12 @@ class Plan:
     held_out: list[Case]
     late: list[Case]
     position_bias: PositionBias = NO_CORRECTION
+    probes: list[Case] = field(default_factory=list)
 
     @property
     def queries(self) -> list[str]:
         """Every distinct query, in order of first use."""
-        every = [*self.train, *self.held_out, *self.late]
+        every = [*self.train, *self.held_out, *self.late, *self.probes]
         return list(dict.fromkeys(case.query for case in every))
 
     @property
@@ -76,13 +79,17 @@ def plan(
     held_out = _held_out(events, searches, titles, at, cut, sampling, schedule)
     late = _late(events, searches, titles, at, cut, until - first, sampling, schedule, bias)
     found = judging.cases(judged or {}, at, at.index(cut), schedule)
+    train += found.train
+    late += found.late
+    known = known_items.cases(titles, at, at.index(cut), train, late, schedule.seed + 4)
     return Plan(
         at=at,
         cut=cut,
-        train=_sorted([*train, *found.train]),
+        train=_sorted([*train, *known.train]),
         held_out=_sorted([*held_out, *found.held_out]),
-        late=_sorted([*late, *found.late]) if schedule.refit else [],
+        late=_sorted([*late, *known.late]) if schedule.refit else [],
         position_bias=bias,
+        probes=known.probes,
     )
 
 
