@@ -79,6 +79,12 @@ def celery_app(known: Settings) -> Celery:
     return app
 
 
+def under_way(queue: str) -> int:
+    """How many tasks of a queue are not done; 0 with a broker that does not say."""
+    broker = _broker(settings.load())
+    return 0 if broker is None else int(broker.hlen(_kept_key(queue)))
+
+
 def done(task_id: str, queue: str) -> None:
     """Forget a task that needs no more doing."""
     broker = _broker(settings.load())

@@ -93,6 +93,11 @@ class Settings(Checked):
     index_retry_seconds_max: float = Field(
         60.0, gt=0, description="How long a bulk write backs off on 429 and 503."
     )
+    take_up_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="How often documents that others wrote into an index are taken up; 0: never.",
+    )
     retrain_hours: float | None = Field(
         None, gt=0, description="How often promoted models are trained anew; unset: never."
     )

@@ -19,7 +19,8 @@ from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, inbox, settings, telemetry
-from indexer.catalogue import rejected, sync
+from indexer.behaviour import applications
+from indexer.catalogue import rebuild, rejected, sync, take_up
 from indexer.catalogue.encode import opened
 from indexer.catalogue.generation import Generation, generation_at, resolve
 from indexer.catalogue.job import Job
@@ -27,11 +28,13 @@ from indexer.catalogue.product import ProductUpdate
 from indexer.catalogue.sync import Stores
 from indexer.catalogue.tally import Counts, Tally
 from indexer.catalogue.transfer import Route, transfer
-from indexer.errors import CouldNotReach, ElasticsearchUnavailable, WriteFailed
+from indexer.errors import CouldNotReach, ElasticsearchUnavailable, HitweaveError, WriteFailed
 
 WRITE, EMBED = "indexer.tasks.write_chunk", "indexer.tasks.embed_chunk"
 COPY, STAGE = "indexer.tasks.copy_chunk", "indexer.tasks.stage_cards"
-REFILL = "indexer.tasks.refill_cards"
+REFILL, TAKE_UP = "indexer.tasks.refill_cards", "indexer.tasks.take_up_documents"
+LOOK = "indexer.tasks.look_for_written"
+LOOKED = "hw:looked-for-written"
 GENERATION_SECONDS = 5
 PACKED_VECTORS_FROM = (9, 3)
 BUSY = frozenset({429, 502, 503, 504})
@@ -155,17 +158,54 @@ def copy_chunk(
 def stage_cards(index: str, job: str, chunk: int, target: str, ids: list[str]) -> None:
     """Write the cards of a generation that is not served yet, aside."""
     with _busy_is_unavailable():
-        written = sync.refill(_stores(), _concrete(index, target), ids, staged=True)
+        done = sync.refill(_stores(), _concrete(index, target), ids, staged=True)
     work = Job(_valkey(os.getpid()), job)
-    work.record_copied(chunk, Counts(unchanged=written), Tally())
+    work.record_copied(chunk, Counts(unchanged=done.written), Tally())
 
 
 @shared_task(base=CatalogueTask, name=REFILL)  # type: ignore[untyped-decorator]
 def refill_cards(index: str, ids: list[str]) -> None:
-    """Write item cards that are missing in Valkey from the documents."""
+    """Make the cards in Valkey those of the documents; without vectors these are taken up first."""
     with _busy_is_unavailable():
-        written = sync.refill(_stores(), _generation(index), ids)
-    _log.info("cards_refilled", index=index, asked=len(ids), written=written)
+        done = sync.refill(_stores(), _generation(index), ids)
+    if done.waiting:
+        inbox.submit(TAKE_UP, "embed", index=index, ids=done.waiting)
+    _log.info("cards_refilled", index=index, asked=len(ids), written=done.written)
+
+
+@shared_task(name=LOOK)  # type: ignore[untyped-decorator]
+def look_for_written() -> None:
+    """Have documents taken up that others wrote into our indices; not while there is other work.
+
+    Whichever worker asks first in a while looks; what cannot be looked at now will be later.
+    """
+    every = settings.load().take_up_seconds
+    if not _valkey(os.getpid()).set(LOOKED, "1", nx=True, px=max(int(900 * every), 1)):
+        return
+    try:
+        if inbox.under_way("embed"):
+            return
+        es = _stores().es
+        for index in applications.read(es).named:
+            ids = take_up.written_elsewhere(es, _generation(index), rebuild.CHUNK_IDS)
+            if ids:
+                inbox.submit(TAKE_UP, "embed", index=index, ids=ids)
+    except (ApiError, HitweaveError, *RETRYABLE) as error:
+        _log.warning("not_looked_for_written", reason=type(error).__name__)
+
+
+@shared_task(base=CatalogueTask, name=TAKE_UP)  # type: ignore[untyped-decorator]
+def take_up_documents(index: str, ids: list[str]) -> None:
+    """Give documents that somebody else wrote their vectors and cards."""
+    started = time.monotonic()
+    with _busy_is_unavailable():
+        generation, deadline = _generation(index), _deadline()
+        encoder = partial(opened, generation.recipe, deadline)
+        route = Route(generation, generation)
+        tally, left = transfer(_stores(), route, ids, encoder, deadline)
+    if left:
+        inbox.submit(TAKE_UP, "embed", index=index, ids=left)
+    _report("documents_taken_up", index, tally, started, left=len(left))
 
 
 def give_up(kwargs: dict[str, Any], reason: str) -> None:

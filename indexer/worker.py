@@ -17,6 +17,7 @@ from indexer.errors import CouldNotReach
 
 TASK_MODULES = ("indexer.tasks", "indexer.behaviour.tasks")
 LOOK_FOR_LOST_SECONDS = 2.0
+LOOK = "indexer.tasks.look_for_written"
 
 _log = telemetry.log("worker")
 _looking: list[Any] = []
@@ -58,6 +59,9 @@ def _look_for_lost(sender: Any, **_: Any) -> None:
         _looking.pop().cancel()
     queues = [queue.name for queue in sender.task_consumer.queues]
     _looking.append(sender.timer.call_repeatedly(LOOK_FOR_LOST_SECONDS, _send_lost, (queues,)))
+    every = settings.load().take_up_seconds
+    if "index" in queues and every:
+        _looking.append(sender.timer.call_repeatedly(every, _look_for_written))
 
 
 def _send_lost(queues: list[str]) -> None:
@@ -69,6 +73,13 @@ def _send_lost(queues: list[str]) -> None:
             return
         if count:
             _log.warning("lost_tasks_sent_again", queue=queue, count=count)
+
+
+def _look_for_written() -> None:
+    try:
+        inbox.submit(LOOK, "index")
+    except CouldNotReach as error:
+        _log.warning("not_looked_for_written", reason=type(error).__name__)
 
 
 def _queue_of(request: Any) -> str:

@@ -21,6 +21,8 @@ hypothesis_settings.register_profile("hitweave", deadline=None)
 hypothesis_settings.load_profile("hitweave")
 # A busy machine must not turn answers into degraded ones; who tests the deadline sets his own.
 os.environ.setdefault("HITWEAVE_DEADLINE_MS", "20000")
+# What tests write past Hitweave stays as it is; who tests that it is taken up asks for it.
+os.environ.setdefault("HITWEAVE_TAKE_UP_SECONDS", "0")
 HITWEAVE = Path(sys.executable).with_name("hitweave")
 
 

@@ -7,7 +7,7 @@ same; that is what makes it safe to kill a worker anywhere.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import redis
@@ -254,17 +254,31 @@ def _settle_unchanged(stores: Stores, work: Work, kind_of_repeat: Kind) -> None:
     refill(stores, work.generation, mend)
 
 
+class Refilled(NamedTuple):
+    """How many cards were written, and the ids of documents that have no vector of ours yet."""
+
+    written: int
+    waiting: list[str]
+
+
 def refill(
     stores: Stores, generation: Generation, ids: Sequence[str], *, staged: bool = False
-) -> int:
-    """Write the cards of documents from the index; how many were written."""
+) -> Refilled:
+    """Write the cards of documents from the index; those of no document go."""
+    index = generation.index
+    before = [] if staged else card_store.versions(stores.valkey, index, ids)
     documents = stored.read_documents(stores.es, generation, ids)
     cards: dict[str, tuple[int, bytes]] = {}
+    waiting = []
     for document in documents.values():
         if document.vector is None or not document.stamp:
+            waiting.append(document.id)
             continue
         version = int(document.stamp["version"])
         product = product_in(document.source, generation.config, document.id)
         cards[document.id] = (version, card_store.card_of(product, document.vector, version))
-    card_store.put(stores.valkey, generation.index, cards, staged=staged)
-    return len(cards)
+    card_store.put(stores.valkey, index, cards, staged=staged)
+    if not staged:  # of the version read before the documents: a card that came since stays
+        gone = {i: at for i, at in zip(ids, before, strict=True) if at and i not in documents}
+        card_store.drop(stores.valkey, index, gone)
+    return Refilled(len(cards), waiting)

@@ -1,4 +1,4 @@
-"""Item cards that were missing when they were needed: asked for once, written by the workers."""
+"""Item cards to look after: missing ones, and those of items shown without asking Elasticsearch."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,11 +7,12 @@ from reranker.serving.recorder import Recorder
 
 REFILL_TASK, REFILL_QUEUE = "indexer.tasks.refill_cards", "index"
 ASKED_AGAIN_AFTER_SECONDS = 60.0
+LOOKED_AT_AGAIN_AFTER_SECONDS = 300.0  # at a card that is there
 REMEMBERED_MAX = 100_000
 
 
 class Refill:
-    """Hands missing ids on in batches, each id no more than once in a while."""
+    """Hands ids on in batches, each id no more than once in a while."""
 
     def __init__(
         self, recorder: Recorder[str], *, clock: Callable[[], float] = time.monotonic
@@ -20,14 +21,18 @@ class Refill:
         self._clock = clock
         self._asked: dict[tuple[str, str], float] = {}
 
-    def ask(self, index: str, ids: Sequence[str]) -> None:
-        """Let the workers write the cards of these items."""
+    def ask(
+        self, index: str, ids: Sequence[str], again_after: float = ASKED_AGAIN_AFTER_SECONDS
+    ) -> None:
+        """Let the workers make the cards of these items what their documents say, also where there
+        is none any more; each again after so many seconds.
+        """
         now = self._clock()
         if len(self._asked) > REMEMBERED_MAX:
             self._asked.clear()
         for name in ids:
             if self._asked.get((index, name), 0.0) <= now:
-                self._asked[index, name] = now + ASKED_AGAIN_AFTER_SECONDS
+                self._asked[index, name] = now + again_after
                 self._recorder.record(index, name)
 
     def close(self) -> None:

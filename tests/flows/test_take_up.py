@@ -1,0 +1,102 @@
+"""What others write into an index, replace there and delete from it reaches vectors and cards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+from elasticsearch import Elasticsearch
+
+from indexer import inbox
+from indexer.catalogue import card, card_store, generation
+from tests.conftest import Stack
+from tests.flows import commands
+from tests.flows.worker_process import private_broker, wait_until, worker_process
+
+REFILL = "indexer.tasks.refill_cards"
+MUG: dict[str, Any] = {"title": "Red mug", "price": 3.5}
+
+
+@pytest.fixture
+def index(stack: Stack, index_name: str, tmp_path: Path) -> str:
+    """An index of two products."""
+    commands.created(index_name, "--config", commands.config(tmp_path, "encoder: hashed:64"))
+    path = commands.feed(tmp_path, {"id": "1", **MUG}, {"id": "2", **MUG, "title": "Blue mug"})
+    assert commands.sent(index_name, path) == {"embedded": 2}
+    return index_name
+
+
+@pytest.fixture
+def broker(stack: Stack, index: str) -> Iterator[redis.Redis]:
+    """A broker that no other worker listens to, once the index is there."""
+    with private_broker(stack, 9) as client:
+        yield client
+
+
+def words_of_card(valkey: redis.Redis, index: str, item_id: str) -> list[int]:
+    """The title as the item's card has it; empty where there is none."""
+    record: Any = valkey.get(card_store.key(index, item_id))
+    if record is None:
+        return []
+    records, _ = card.unpack_many([record], 64)
+    return [word for word in records["title_words"][0].tolist() if word]
+
+
+def test_workers_look_for_what_others_wrote_and_replaced(
+    es: Elasticsearch, valkey: redis.Redis, index: str, broker: redis.Redis, tmp_path: Path
+) -> None:
+    es.index(index=index, id="3", document={"title": "Green kettle"})
+    es.index(index=index, id="1", document={"title": "Red teapot"}, refresh=True)
+    every = {"HITWEAVE_TAKE_UP_SECONDS": "0.2"}
+    with worker_process("looking@take-up", every, tmp_path / "worker.log"):
+        wait_until(lambda: words_of_card(valkey, index, "3") == card.words("Green kettle"), 60)
+        wait_until(lambda: words_of_card(valkey, index, "1") == card.words("Red teapot"), 60)
+    recipe = generation.resolve(es, index).recipe.digest()
+    for item_id in ("1", "2", "3"):
+        assert es.get(index=index, id=item_id)["_source"]["hitweave"]["recipe"] == recipe
+
+
+def test_a_search_that_meets_such_a_document_has_it_taken_up(
+    stack: Stack, es: Elasticsearch, valkey: redis.Redis, index: str
+) -> None:
+    es.index(index=index, id="3", document={"title": "Green kettle"}, refresh=True)
+    body = {"query": {"match": {"title": "green kettle"}}}
+    answer = requests.post(f"{stack.sidecar_url}/{index}/_search", json=body, timeout=30)
+    assert next(hit["_id"] for hit in answer.json()["hits"]["hits"]) == "3"
+    wait_until(lambda: words_of_card(valkey, index, "3") == card.words("Green kettle"), 60)
+
+
+def test_cards_of_deleted_documents_go_and_those_of_others_stay(
+    es: Elasticsearch, valkey: redis.Redis, index: str
+) -> None:
+    es.delete(index=index, id="2")
+    inbox.submit(REFILL, "index", index=index, ids=["1", "2", "never-there"])
+    wait_until(lambda: not words_of_card(valkey, index, "2"), 60)
+    assert words_of_card(valkey, index, "1") == card.words("Red mug")
+
+
+def test_what_was_deleted_elsewhere_is_recommended_no_more(
+    stack: Stack, es: Elasticsearch, index: str
+) -> None:
+    events = [
+        {
+            "application": index,
+            "action_name": "purchase",
+            "user_id": f"u{n}",
+            "event_attributes": {"object": {"object_id": item_id}},
+        }
+        for n in range(3)
+        for item_id in ("1", "2")
+    ]
+    told = requests.post(f"{stack.sidecar_url}/events", json=events, timeout=30).json()
+    assert told["accepted"] == len(events)
+
+    def recommended() -> set[str]:
+        asked = {"index": index, "strategy": "trending", "size": 5}
+        answer = requests.post(f"{stack.sidecar_url}/recommend", json=asked, timeout=30)
+        return {item["id"] for item in answer.json()["items"]}
+
+    es.delete(index=index, id="2", refresh=True)
+    wait_until(lambda: recommended() == {"1"}, 60)
