@@ -20,6 +20,7 @@ VERSION = 2
 # A word of letters and digits, or one character of a script that does not part its words.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])\w)+")
+_CHARACTER = re.compile(rf"[{_CJK}]")
 _PLURAL_CHARACTERS_MIN = 4
 
 
@@ -53,6 +54,12 @@ def words(text: str) -> list[int]:
     """Tokens of the words of a title or query in order, English plurals as their singular."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return [zlib.crc32(_singular(word).encode()) or 1 for word in _WORD.findall(folded)]
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether most words of a text are single characters of a script that does not part words."""
+    found = _WORD.findall(unicodedata.normalize("NFKC", text))
+    return 2 * sum(_CHARACTER.match(word) is not None for word in found) > len(found)
 
 
 def _singular(word: str) -> str:

@@ -5,6 +5,10 @@ The prior is a convex combination of scores on their theoretical scales (Bruch, 
 words that the title has. It is what an untrained shop is served with, and what a model's residual
 is added to. One setting for every shop: the weights were chosen over four catalogues (electronics,
 films, a Chinese shop, giftware), each left out in turn.
+
+Where a script does not part its words, Elasticsearch matches pairs of characters, and half of a
+word matches by chance: 有线耳机 has two of the three pairs of 无线耳机. So without a model what
+words say of such a query counts as the square of how much of it the title has.
 """
 
 from collections.abc import Mapping
@@ -14,6 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.catalogue import card
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import definition
 
@@ -23,15 +28,21 @@ RANK_CONSTANT = 60.0
 _SHARE = definition.INDEX["bm25_share"]
 _COSINE = definition.INDEX["knn"]
 _COVERED = definition.INDEX["query_covered"]
+_CARD = definition.INDEX["card"]
 
 
 @dataclass(frozen=True)
 class PriorWeights:
-    """Parts of the prior, in units of log odds; an artifact carries those it was trained on."""
+    """Parts of the prior, in units of log odds; an artifact carries those it was trained on.
+
+    Keyword score and covered words count by that share to the power `doubt`, the latter by the
+    share itself at least; of a model it is 0, so that what is learned from it starts from a line.
+    """
 
     keyword: float = 2.4
     cosine: float = 4.0
     covered: float = 0.8
+    doubt: float = 0.0
 
     @classmethod
     def read(cls, weights: Mapping[str, float]) -> Self:
@@ -43,6 +54,14 @@ class PriorWeights:
         return asdict(self)
 
 
+SPACED, UNSPACED = PriorWeights(), PriorWeights(doubt=2.0)
+
+
+def untrained_weights(query: str) -> PriorWeights:
+    """The weights that a query is answered by where there is no model."""
+    return UNSPACED if card.is_unspaced(query) else SPACED
+
+
 def prior(signals: Array, weights: PriorWeights | None = None) -> Array:
     """Log odds up to a constant [..., n], of filled signals [..., n, signals]."""
     parts = prior_parts(signals, weights or PriorWeights())
@@ -51,10 +70,15 @@ def prior(signals: Array, weights: PriorWeights | None = None) -> Array:
 
 def prior_parts(signals: Array, weights: PriorWeights) -> dict[str, Array]:
     """What each signal adds to the prior [..., n]; exact, for explanations."""
+    keyword, covered = weights.keyword * signals[..., _SHARE], signals[..., _COVERED]
+    if weights.doubt:
+        known = np.where(signals[..., _CARD] > 0, covered, 1.0)
+        keyword = keyword * known**weights.doubt
+        covered = covered ** max(weights.doubt, 1.0)
     return {
-        "bm25_share": weights.keyword * signals[..., _SHARE],
+        "bm25_share": keyword,
         "knn": weights.cosine * signals[..., _COSINE],
-        "query_covered": weights.covered * signals[..., _COVERED],
+        "query_covered": weights.covered * covered,
     }
 
 

@@ -102,7 +102,9 @@ class Contest:
         if lists is None:
             return {}, None
         scores = scored_by(Scorer(written), lists, self.world, written)
-        return known_items.verdict(scores, lists, self.schedule.seed, self.schedule.alpha)
+        untrained = measure.untrained(lists, list(self.world.query_row))
+        level = self.schedule.seed, self.schedule.alpha
+        return known_items.verdict(scores, untrained, lists, *level)
 
 
 def _serving_scores(

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.behaviour.event import query_key
-from reranker.evaluation import compare, metrics
-from reranker.fusion.baseline import prior
+from reranker.evaluation import compare
 from reranker.learning import measure
 from reranker.learning.cases import Case
 from reranker.learning.dataset import LABELS, ListSet
@@ -80,15 +79,16 @@ def _labels(train: Sequence[Case]) -> tuple[float, float, float]:
 
 
 def verdict(
-    scores: NDArray[np.floating], lists: ListSet, seed: int, alpha: float
+    scores: NDArray[np.floating],
+    untrained: NDArray[np.floating],
+    lists: ListSet,
+    seed: int,
+    alpha: float,
 ) -> tuple[dict[str, float], str | None]:
-    """Mean reciprocal ranks of probes by `scores` [rows] and by the prior, and why that is too
-    little to serve; None: it is enough.
+    """Mean reciprocal ranks of probes by `scores` [rows] and by the untrained prior's, and why
+    that is too little to serve; None: it is enough.
     """
-    values = [
-        metrics.of_ranks(measure.ranks(by, lists), ["mrr"])["mrr"]
-        for by in (scores, prior(lists.signals.astype(np.float32)))
-    ]
+    values = [measure.reciprocal(by, lists) for by in (scores, untrained)]
     told = {"mrr": round(float(values[0].mean()), 4), "prior": round(float(values[1].mean()), 4)}
     found = compare.paired(values[0], values[1], seed)
     lost = -found.mean_difference

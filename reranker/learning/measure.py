@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.catalogue import card
 from reranker.evaluation import compare, metrics, segments
-from reranker.fusion.baseline import RANK_CONSTANT, prior
+from reranker.fusion.baseline import RANK_CONSTANT, SPACED, UNSPACED, prior
 from reranker.learning.dataset import ListSet
 from reranker.signals import definition
 
@@ -81,15 +82,25 @@ def _dcg(gains: NDArray[np.floating], scores: Scores) -> float:
 
 
 def static_scores(lists: ListSet) -> dict[str, Scores]:
-    """Scores [rows] of what needs no learning: bm25, knn, rrf, prior."""
+    """Scores [rows] of the legs and of both: bm25, knn, rrf."""
     signals = lists.signals.astype(np.float32)
     legs = {name: _rank_of(signals, f"{name}_rank") for name in ("bm25", "knn")}
     fused = sum(1.0 / (RANK_CONSTANT + rank) for rank in legs.values())
     return {
         **{name: -rank for name, rank in legs.items()},
         "rrf": np.asarray(fused),
-        "prior": prior(signals),
     }
+
+
+def untrained(lists: ListSet, queries: Sequence[str]) -> Scores:
+    """Scores [rows] that lists are served with while there is no model.
+
+    `queries` are the texts by the rows that the lists have of them.
+    """
+    signals = lists.signals.astype(np.float32)
+    unspaced = np.array([card.is_unspaced(query) for query in queries], dtype=bool)
+    by_row = unspaced[lists.query].repeat(np.diff(lists.start))
+    return np.where(by_row, prior(signals, UNSPACED), prior(signals, SPACED))
 
 
 def _rank_of(signals: NDArray[np.float32], name: str) -> NDArray[np.float64]:

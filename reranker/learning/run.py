@@ -194,7 +194,8 @@ def learn(
         waiting = beside.submit(_baselines, lists, schedule, progress)
         measured, shares = _fitted(lesson, log, progress)
         against = waiting.result()
-    scores = dict(measure.static_scores(lists.held_out))
+    scores = measure.static_scores(lists.held_out)
+    scores["prior"] = measure.untrained(lists.held_out, list(world.query_row))
     scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
     scores |= against.scores
     log |= against.chosen

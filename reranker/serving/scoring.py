@@ -123,7 +123,7 @@ def _computed(
     inputs, both, rows = assemble(seen.situation), seen.both, seen.rows
     if loaded is not None and both is not None and asked.closely is not None:
         both, rows, inputs = _closely(loaded.scorer, asked.closely, both, rows, inputs)
-    found = _by_model(asked.index, loaded, inputs, promoted=promoted)
+    found = _by_model(asked, loaded, inputs, promoted=promoted)
     found = _with_policy(found, models, asked, inputs)
     adapted = _adapted(asked, found, inputs)
     scores = found.scores if adapted is None else found.scores + adapted.added
@@ -180,17 +180,15 @@ def _adapted(asked: Asked, found: Fused, inputs: ModelInput) -> Adapted | None:
     return adaptation.adapt(who.layer, inputs["signals"], segment)
 
 
-def _by_model(index: str, loaded: Loaded | None, inputs: ModelInput, *, promoted: bool) -> Fused:
+def _by_model(asked: Asked, loaded: Loaded | None, inputs: ModelInput, *, promoted: bool) -> Fused:
     """Scores [m] of the inputs' candidates."""
     if loaded is None:
-        why = "model_unavailable" if promoted else None
-        return Fused(baseline.prior(inputs["signals"]), degraded=why, inputs=inputs)
+        return _without_model(asked, inputs, "model_unavailable" if promoted else None)
     try:
         scored = loaded.scorer.score(inputs)
     except Exception as error:  # noqa: BLE001 - whatever the runtime says, the prior is there
-        log("scoring").error("model_failed", index=index, error=type(error).__name__)
-        scores = baseline.prior(inputs["signals"])
-        return Fused(scores, degraded="model_failed", inputs=inputs)
+        log("scoring").error("model_failed", index=asked.index, error=type(error).__name__)
+        return _without_model(asked, inputs, "model_failed")
     return Fused(
         scores=scored.scores,
         model=loaded.version,
@@ -200,6 +198,12 @@ def _by_model(index: str, loaded: Loaded | None, inputs: ModelInput, *, promoted
         tokens=loaded.scorer.tokens,
         scorer=loaded.scorer,
     )
+
+
+def _without_model(asked: Asked, inputs: ModelInput, why: str | None) -> Fused:
+    weights = baseline.untrained_weights(asked.text)
+    scores = baseline.prior(inputs["signals"], weights)
+    return Fused(scores, degraded=why, inputs=inputs, prior_weights=weights)
 
 
 def available(

@@ -13,7 +13,7 @@ from reranker.retrieval.candidates import Candidates
 from reranker.signals import definition
 
 NAN = np.nan
-WEIGHTS = st.builds(PriorWeights, *(st.floats(0, 10) for _ in range(3)))
+WEIGHTS = st.builds(PriorWeights, *(st.floats(0, 10) for _ in range(3)), st.floats(0, 3))
 
 
 def row(**values: float) -> np.ndarray:
@@ -55,6 +55,33 @@ def test_an_exact_keyword_match_beats_a_near_vector() -> None:
     alike = row(bm25_share=0.0, knn=0.8)
     first, second = baseline.prior(np.stack([model_number, alike]))
     assert first > second
+
+
+@pytest.mark.parametrize(
+    ("query", "unspaced"),
+    [
+        ("无线耳机", True),
+        ("小米14 手机", True),
+        ("ワイヤレスイヤホン", True),
+        ("wireless earphones", False),
+        ("iPhone 15 Pro Max 壳", False),
+        ("무선 이어폰", False),
+        ("", False),
+    ],
+)
+def test_half_a_match_is_doubted_where_words_are_not_parted(query: str, unspaced: bool) -> None:
+    weights = baseline.untrained_weights(query)
+    whole, half = (row(bm25_share=0.8, query_covered=share, card=1.0) for share in (1.0, 0.5))
+    parts = baseline.prior_parts(np.stack([whole, half]), weights)
+    keyword, covered = parts["bm25_share"], parts["query_covered"]
+    assert keyword[1] == pytest.approx(keyword[0] / (4 if unspaced else 1))
+    assert covered[1] == pytest.approx(covered[0] / (4 if unspaced else 2))
+
+
+def test_a_title_that_is_not_known_is_not_doubted() -> None:
+    weights = baseline.untrained_weights("无线耳机")
+    parts = baseline.prior_parts(row(bm25_share=0.8), weights)
+    assert parts["bm25_share"] == pytest.approx(weights.keyword * 0.8)
 
 
 def test_weights_are_read_as_they_were_written() -> None:

@@ -22,7 +22,6 @@ from reranker.learning.equipment import Workshop
 from reranker.learning.material import Material
 from reranker.learning.schedule import Schedule
 from reranker.retrieval.candidates import Candidates
-from reranker.signals import definition
 from tests.reranker.learning import shop
 from tests.reranker.learning.lists import list_set
 
@@ -72,12 +71,10 @@ def test_a_shop_without_titles_of_its_own_has_none(titles: dict[str, str]) -> No
 def verdict(worst: int, lists: int = 40) -> str | None:
     """Of `lists` probes that the prior answers, `worst` have their item at the very end."""
     made = list_set(lists, items=(8, 9))
-    signals = np.zeros_like(made.signals)
-    for name in ("bm25_share", "query_covered"):
-        signals[made.target, definition.INDEX[name]] = 1.0
-    scores = made.target.astype(np.float64)
+    untrained = made.target.astype(np.float64)
+    scores = untrained.copy()
     scores[: made.start[worst]] *= -1.0
-    return known_items.verdict(scores, replace(made, signals=signals), 1, 0.05)[1]
+    return known_items.verdict(scores, untrained, made, 1, 0.05)[1]
 
 
 def test_titles_far_down_are_refused_and_noise_is_not() -> None:
