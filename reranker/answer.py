@@ -88,6 +88,8 @@ def _answered(process: Process, call: Call) -> dict[str, Any]:
         try:
             answer, ranking = _ranked(process, call)
         except LateAnswer:
+            if call.deadline.over():
+                raise
             answer = paging.own_order(
                 process, ruling.under_rules(call, process.clock()), degraded="deadline"
             )

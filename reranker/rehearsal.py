@@ -29,7 +29,7 @@ def rehearse(process: Process) -> None:
     """Rank and recommend once in every index that is served, as far as there is time."""
     deadline = Deadline(time.perf_counter(), SECONDS_MAX)
     try:
-        for generation in process.generations.find_all():
+        for generation in process.generations.find_all(SECONDS_MAX):
             if not deadline.passed():
                 _once(process, generation, deadline)
     except HitweaveError as error:

@@ -34,7 +34,8 @@ from reranker.app import create_app  # noqa: E402
 from reranker.serving import warmth  # noqa: E402
 
 app = create_app()
-warmth.check(app.extensions["hitweave"].get())
+# A node that just started takes its time.
+warmth.check(app.extensions["hitweave"].get(), rehearsal.SECONDS_MAX)
 rehearsal.rehearse(app.extensions["hitweave"].get())
 # What is there now stays: a request need not wait while the collector looks through all of it.
 gc.collect()

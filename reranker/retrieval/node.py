@@ -3,6 +3,9 @@
 Raw bytes in and out over kept-alive connections, because building a client's response objects
 costs more than parsing the answer. A search is sent first and received later, so that the caller
 works while the cluster does. What may be repeated is repeated once on a fresh connection.
+
+A node that has gone silent (see watch) does not take the threads: what is asked with a time of its
+own is late at once, what has the node's own time waits for it in one of few places.
 """
 
 import contextlib
@@ -11,16 +14,21 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from indexer.errors import ElasticsearchUnavailable
 from indexer.settings import Settings
+from reranker.retrieval.watch import Places, Watch
 from reranker.retrieval.wire import Answer, Connection, ProtocolError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 REST_AFTER_FAILURE_SECONDS = 5.0
+CONNECT_SECONDS_MAX = 1.0
+BRIEFLY_SECONDS = 1.0
+LONG_WAITS = 6  # of 8 threads
 _BROKEN = (ProtocolError, OSError)
 
 __all__ = ["JSON", "NDJSON", "Answer", "LateAnswer", "Nodes", "Pending"]
@@ -33,7 +41,13 @@ class LateAnswer(ElasticsearchUnavailable):
 class _Host:
     """One address with its idle connections."""
 
-    def __init__(self, url: str, ca_certs: str | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        ca_certs: str | None,
+        own_headers: Mapping[str, str],
+        silent_seconds: float,
+    ) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         self.url = url
         self.name = parts.hostname or "127.0.0.1"
@@ -44,9 +58,20 @@ class _Host:
         )
         self.idle: deque[Connection] = deque()
         self.rests_until = 0.0
+        self.watch = Watch(
+            url,
+            self.connect,
+            path=f"{self.prefix}/",
+            headers=own_headers,
+            silent_seconds=silent_seconds,
+        )
 
     def connect(self, timeout_seconds: float) -> Connection:
-        return Connection(self.name, self.port, self.context, timeout_seconds)
+        within = min(timeout_seconds, CONNECT_SECONDS_MAX)
+        return Connection(self.name, self.port, self.context, within)
+
+    def late(self, reason: str) -> LateAnswer:
+        return LateAnswer(f"Elasticsearch at {self.url} does not answer in time: {reason}")
 
 
 class Pending:
@@ -62,10 +87,14 @@ class Pending:
         request = self._request
         wait = request.timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            answer = self._connection.receive(max(wait, 0.001))
+            answer = self._receive(max(wait, 0.001))
         except TimeoutError as error:
             self._connection.close()
-            raise LateAnswer(f"{self._host.url} did not answer in {wait:.3f} s") from error
+            self._host.watch.doubt()
+            raise self._host.late(f"{wait:.3f} s were waited") from error
+        except LateAnswer:
+            self._connection.close()
+            raise
         except _BROKEN as error:
             self._connection.close()
             if self._fresh or not request.repeatable:
@@ -76,6 +105,19 @@ class Pending:
             self._host.idle.append(self._connection)
         return answer
 
+    def _receive(self, seconds: float) -> Answer:
+        """The answer; who waits longer than briefly needs a place for it."""
+        briefly = self._nodes.briefly_seconds
+        if seconds <= briefly:
+            return self._connection.receive(seconds)
+        until = time.monotonic() + seconds
+        silent = self._host.watch.silent
+        if not silent and self._connection.answers(briefly):
+            return self._connection.receive(until - time.monotonic())
+        self._host.watch.doubt()
+        with self._nodes.places.one(self._host.late):
+            return self._connection.receive(until - time.monotonic())
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:
@@ -85,21 +127,36 @@ class _Request:
     headers: Mapping[str, str]
     timeout_seconds: float
     repeatable: bool
+    hurried: bool
 
 
 class Nodes:
-    """The cluster's addresses, used in turn; one that fails rests for a while."""
+    """The cluster's addresses, used in turn; one that fails or is silent rests for a while.
 
-    def __init__(self, settings: Settings) -> None:
+    At the most `long_waits` requests wait longer than briefly at the same time; a node that says
+    nothing at all for so long is silent.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        long_waits: int = LONG_WAITS,
+        briefly_seconds: float = BRIEFLY_SECONDS,
+    ) -> None:
         ca_certs = settings.elasticsearch_ca_certs
+        key = settings.elasticsearch_api_key
+        self._own_headers = {"Authorization": f"ApiKey {key.get_secret_value()}"} if key else {}
         self._hosts = [
-            _Host(url.strip(), str(ca_certs) if ca_certs else None)
+            _Host(
+                url.strip(), str(ca_certs) if ca_certs else None, self._own_headers, briefly_seconds
+            )
             for url in settings.elasticsearch_url.split(",")
         ]
         self._turn = itertools.count()
         self.timeout_seconds = settings.elasticsearch_timeout_seconds
-        key = settings.elasticsearch_api_key
-        self._own_headers = {"Authorization": f"ApiKey {key.get_secret_value()}"} if key else {}
+        self.places = Places(long_waits)
+        self.briefly_seconds = briefly_seconds
 
     def send(
         self,
@@ -111,7 +168,10 @@ class Nodes:
         timeout_seconds: float | None = None,
         repeatable: bool = True,
     ) -> Pending:
-        """Send and return at once; the sidecar's own key goes along where no other is given."""
+        """Send and return at once; the sidecar's own key goes along where no other is given.
+
+        Raises LateAnswer for what has a time of its own where the node is silent.
+        """
         request = _Request(
             method=method,
             path=path,
@@ -119,6 +179,7 @@ class Nodes:
             headers={**self._own_headers, **(headers or {})},
             timeout_seconds=timeout_seconds or self.timeout_seconds,
             repeatable=repeatable,
+            hurried=timeout_seconds is not None,
         )
         return Pending(self, request, fresh=not repeatable)
 
@@ -141,17 +202,23 @@ class Nodes:
         """Send on an idle connection, else on a new one; tries every address once."""
         failure: Exception | None = None
         for host in self._in_turn():
+            silent = host.watch.silent
+            if silent and request.hurried:
+                raise host.late("it has answered nothing at all for a while")
             if not fresh:
                 with contextlib.suppress(IndexError, *_BROKEN):
                     connection = host.idle.pop()
                     _send(connection, host, request)
                     return host, connection, False
             try:
-                connection = host.connect(request.timeout_seconds)
-                _send(connection, host, request)
+                with self.places.one(host.late) if silent else nullcontext():
+                    connection = host.connect(request.timeout_seconds)
+                    _send(connection, host, request)
             except _BROKEN as error:
                 failure = error
                 self.mark_failed(host)
+                if isinstance(error, TimeoutError):
+                    host.watch.doubt()
                 continue
             return host, connection, True
         raise _unavailable(self._hosts[0], failure)
@@ -167,7 +234,7 @@ class Nodes:
         first = next(self._turn) % len(self._hosts)
         turned = self._hosts[first:] + self._hosts[:first]
         now = time.monotonic()
-        return sorted(turned, key=lambda host: host.rests_until > now)
+        return sorted(turned, key=lambda host: host.watch.silent or host.rests_until > now)
 
 
 def _send(connection: Connection, host: _Host, request: _Request) -> None:

@@ -62,6 +62,14 @@ class Connection:
         self._socket.settimeout(timeout_seconds)
         self._socket.sendall("".join(lines).encode("latin-1") + (body or b""))
 
+    def answers(self, timeout_seconds: float) -> bool:
+        """Whether an answer begins within the time; `receive` then reads it. Raises as it does."""
+        try:
+            self._read += self._more(time.monotonic() + timeout_seconds)
+        except TimeoutError:
+            return False
+        return True
+
     def receive(self, timeout_seconds: float) -> Answer:
         """The answer; raises TimeoutError after the whole time, OSError, ProtocolError."""
         until = time.monotonic() + timeout_seconds

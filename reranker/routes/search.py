@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from indexer.catalogue.generation import Generation
 from reranker import answer, response
+from reranker.retrieval import time_value
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, parse
 from reranker.routes.access import process
@@ -87,9 +88,16 @@ def call(asked: RankedRequest, target: str, generation: Generation, started: flo
         headers=headers,
         shopper=pseudonym_of(asked.shopper, here.pseudonym_key),
         query_id=asked.ubi.query_id or new_query_id(),
-        deadline=Deadline(started, here.settings.deadline_ms / 1000.0),
+        deadline=_deadline(asked, started),
         rules=here.rules.find(generation.index),
     )
+
+
+def _deadline(asked: RankedRequest, started: float) -> Deadline:
+    """The time for the search; after it a client that names a longer `timeout` has that one."""
+    settings, patience = process().settings, process().nodes.timeout_seconds
+    named = min(time_value.seconds(asked.body.get("timeout")) or 0.0, patience)
+    return Deadline(started, settings.deadline_ms / 1000.0, max(settings.late_ms / 1000.0, named))
 
 
 def defaults(generation: Generation) -> Defaults:

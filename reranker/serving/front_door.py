@@ -5,9 +5,9 @@ whoever sent it.
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -23,9 +23,20 @@ from indexer.behaviour.applications import Applications
 from indexer.behaviour.intake import TRUSTED, Origin
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker import settings
+from reranker.serving.lookouts import Lookouts
 
-ELASTICSEARCH_SECONDS_MAX = 3.0
+ELASTICSEARCH_SECONDS_MAX = 3.0  # no request waits so long
+# How long one does: with applications that are known from before, and for one that is not.
+NEWS_SECONDS, UNKNOWN_SECONDS = 0.2, 1.0
 VALKEY_SECONDS_MAX = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The applications as they were when a reading began, in monotonic seconds."""
+
+    begun: float
+    applications: Applications
 
 
 class FrontDoor:
@@ -47,8 +58,8 @@ class FrontDoor:
         self._chunk_events = chunk_events
         self._ttl_seconds = ttl_seconds
         self._clock = clock
-        self._reading = threading.Lock()
-        self._known: tuple[float, Applications] | None = None
+        self._lookouts: Lookouts[_Read] = Lookouts()
+        self._known: _Read | None = None
 
     def read(
         self, lines: Iterable[tuple[int, bytes | Any]], origin: Origin = TRUSTED
@@ -59,9 +70,10 @@ class FrontDoor:
         ElasticsearchUnavailable when it was never known which indices there are.
         """
         numbered, arrived = list(lines), time.monotonic()
-        taken = intake.take(numbered, self._terms(arrived - self._ttl_seconds, origin))
+        wait = UNKNOWN_SECONDS if self._known is None else NEWS_SECONDS
+        taken = intake.take(numbered, self._terms(arrived - self._ttl_seconds, wait, origin))
         if any(it.reason.startswith("application: ") for it in taken.rejected):
-            return intake.take(numbered, self._terms(arrived, origin))
+            return intake.take(numbered, self._terms(arrived, UNKNOWN_SECONDS, origin))
         return taken
 
     def hand_on(self, taken: intake.Intake) -> None:
@@ -75,31 +87,39 @@ class FrontDoor:
                 "or set HITWEAVE_VALKEY_URL, then send all of this request again"
             ) from error
 
-    def _terms(self, since: float, origin: Origin) -> intake.Terms:
-        there = self._applications(since)
+    def _terms(self, since: float, wait_seconds: float, origin: Origin) -> intake.Terms:
+        there = self._applications(since, wait_seconds)
         return intake.Terms(there, self._pseudonym_key, self._clock(), live=True, origin=origin)
 
-    def _applications(self, since: float) -> Applications:
+    def _applications(self, since: float, wait_seconds: float) -> Applications:
         """The applications by a reading begun at `since` (monotonic seconds) or later.
 
-        Those who wait share one reading. Older where they cannot be read.
+        Those who wait share one reading. Older where they cannot be read in time.
         """
-        with self._reading:
+        known = self._known
+        try:
+            while known is None or known.begun < since:
+                known = self._lookouts.look("", self._read, wait_seconds)
+        except ElasticsearchUnavailable:
+            if self._known is None:
+                raise
             known = self._known
-            if known is not None and known[0] >= since:
-                return known[1]
-            begun = time.monotonic()
-            try:
-                found = applications.read(self._es)
-            except (ApiError, TransportError) as error:
-                if known is None:
-                    raise ElasticsearchUnavailable(
-                        f"the indices cannot be read ({type(error).__name__}): "
-                        "see whether Elasticsearch is up"
-                    ) from error
-                found = known[1]
-            self._known = (begun, found)
-            return found
+        return known.applications
+
+    def _read(self) -> _Read:
+        """What there is now, else what was known last; kept. Raises ElasticsearchUnavailable."""
+        begun = time.monotonic()
+        try:
+            found = applications.read(self._es)
+        except (ApiError, TransportError) as error:
+            if self._known is None:
+                raise ElasticsearchUnavailable(
+                    f"the indices cannot be read ({type(error).__name__}): "
+                    "see whether Elasticsearch is up"
+                ) from error
+            found = self._known.applications
+        self._known = _Read(begun, found)
+        return self._known
 
 
 def front_door() -> FrontDoor:

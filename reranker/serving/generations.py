@@ -1,68 +1,78 @@
 """Which generation an index name means, believed for a short time.
 
 Names that Hitweave does not know are remembered too, so that pass-through requests stay cheap.
+While Elasticsearch is away or late, what was known last is believed, and a request waits for news
+no longer than it can spare.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from elasticsearch import ApiError, Elasticsearch, TransportError
 
 from indexer.catalogue.generation import NUMBER, Generation, resolve
 from indexer.errors import ElasticsearchUnavailable, IncompatibleIndex, UnknownIndex
+from reranker.serving.lookouts import Lookouts
 
+Kept = TypeVar("Kept")
+EVERYTHING = "*"  # no index is called so
 # An index that was just created or attached is ranked this soon.
 ABSENT_TTL_SECONDS = 1.0
 WITHOUT_IDS_SECONDS = 60.0
+# Share of what may be waited for something unknown, where something older is known.
+NEWS_SHARE = 0.2
 
 
 class Generations:
-    """A cache over `indexer.catalogue.generation.resolve`."""
+    """A cache over `indexer.catalogue.generation.resolve`; `wait_seconds` for what is unknown."""
 
     def __init__(
         self,
         client: Elasticsearch,
         *,
         ttl_seconds: float,
+        wait_seconds: float,
         names_max: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._ttl_seconds = ttl_seconds
+        self._wait_seconds = wait_seconds
         self._names_max = names_max
         self._clock = clock
         self._without_ids: dict[str, float] = {}
-        self._names: tuple[float, list[str]] = (0.0, [])
+        self._names: tuple[float, list[str]] | None = None
         self._known: dict[str, tuple[float, Generation | None]] = {}
+        self._lookouts: Lookouts[Generation | None] = Lookouts()
+        self._lookouts_for_all: Lookouts[list[str]] = Lookouts()
 
     def find(self, name: str) -> Generation | None:
         """The generation behind `name`; None where Hitweave did not make or attach it.
 
-        When Elasticsearch does not answer, what was known last is still believed.
+        Raises ElasticsearchUnavailable where it was never known and is not told in time.
         """
-        now = self._clock()
         known = self._known.get(name)
-        if known is not None and known[0] > now:
+        if known is not None and known[0] > self._clock():
             return known[1]
         try:
-            found = self._resolve(name)
+            return self._lookouts.look(name, lambda: self._resolved(name), self._wait(known))
         except ElasticsearchUnavailable:
             if known is None:
                 raise
-            found = known[1]
-        if len(self._known) >= self._names_max:
-            self._known.clear()
-        ttl_seconds = self._ttl_seconds if found else min(self._ttl_seconds, ABSENT_TTL_SECONDS)
-        self._known[name] = (now + ttl_seconds, found)
-        return found
+            return known[1]
 
     def lenders(self, generation: Generation) -> tuple[str, ...]:
         """Indices whose histories count in this one too: named by it, and of the same encoder."""
-        named = (self.find(name) for name in generation.config.history_from)
+        lending = []
+        for name in generation.config.history_from:
+            with suppress(ElasticsearchUnavailable):  # what is not known lends nothing
+                lending.append(self.find(name))
         return tuple(
             it.index
-            for it in named
+            for it in lending
             if it is not None and it.index != generation.index and it.recipe == generation.recipe
         )
 
@@ -76,14 +86,13 @@ class Generations:
 
     def names(self) -> list[str]:
         """Indices with our stamp as far as they are known; asks again after the usual time."""
-        now = self._clock()
-        if self._names[0] <= now:
-            try:
-                found = [it.index for it in self.find_all()]
-            except ElasticsearchUnavailable:
-                found = self._names[1]
-            self._names = (now + self._ttl_seconds, found)
-        return self._names[1]
+        known = self._names
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        try:
+            return self._all_names(self._wait(known))
+        except ElasticsearchUnavailable:
+            return [] if known is None else known[1]
 
     def only(self) -> Generation | None:
         """The generation that a request without an index means: the only one, else none."""
@@ -93,17 +102,67 @@ class Generations:
     def forget(self, name: str) -> None:
         """Look again next time, as when the generation turned out to be gone."""
         self._known.pop(name, None)
+        self._lookouts.forget(name)
 
-    def find_all(self) -> list[Generation]:
-        """The serving generation of every index that carries our stamp."""
+    def close(self) -> None:
+        """End the threads."""
+        self._lookouts.close()
+        self._lookouts_for_all.close()
+
+    def find_all(self, wait_seconds: float | None = None) -> list[Generation]:
+        """The serving generation of every index that carries our stamp, as it is now.
+
+        Raises ElasticsearchUnavailable, by default after the usual time.
+        """
+        found = (self.find(name) for name in self._all_names(wait_seconds or self._wait_seconds))
+        return [it for it in found if it is not None]
+
+    def _wait(self, known: object) -> float:
+        return self._wait_seconds * (1.0 if known is None else NEWS_SHARE)
+
+    def _all_names(self, wait_seconds: float) -> list[str]:
+        return self._lookouts_for_all.look(EVERYTHING, self._read_names, wait_seconds)
+
+    def _read_names(self) -> list[str]:
+        """Names whose serving index is ours; kept."""
         try:
             found = self._client.indices.get_mapping(
-                index="*", filter_path="*.mappings._meta.hitweave.recipe_digest"
+                index=EVERYTHING, filter_path="*.mappings._meta.hitweave.recipe_digest"
             ).body
         except (ApiError, TransportError) as error:
+            self._names = self._again(self._names)
             raise _unreadable(error) from error
         names = sorted({NUMBER.sub("", concrete) for concrete in found})
-        return [known for name in names if (known := self.find(name)) is not None]
+        serving = [it.index for name in names if (it := self._now(name)) is not None]
+        self._names = (self._until(), serving)
+        return serving
+
+    def _now(self, name: str) -> Generation | None:
+        """The generation as it is believed, else asked for; raises ElasticsearchUnavailable."""
+        known = self._known.get(name)
+        fresh = known is not None and known[0] > self._clock()
+        return known[1] if known and fresh else self._resolved(name)
+
+    def _resolved(self, name: str) -> Generation | None:
+        """The generation, asked for now and kept; raises ElasticsearchUnavailable."""
+        try:
+            found = self._resolve(name)
+        except ElasticsearchUnavailable:
+            if (known := self._again(self._known.get(name))) is not None:
+                self._known[name] = known
+            raise
+        if len(self._known) >= self._names_max:
+            self._known.clear()
+        self._known[name] = (self._until(known=found is not None), found)
+        return found
+
+    def _until(self, *, known: bool = True) -> float:
+        ttl_seconds = self._ttl_seconds if known else min(self._ttl_seconds, ABSENT_TTL_SECONDS)
+        return self._clock() + ttl_seconds
+
+    def _again(self, known: tuple[float, Kept] | None) -> tuple[float, Kept] | None:
+        """What is known, believed for another while."""
+        return None if known is None else (self._until(known=known[1] is not None), known[1])
 
     def _resolve(self, name: str) -> Generation | None:
         try:

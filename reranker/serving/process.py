@@ -11,7 +11,7 @@ from indexer.settings import Settings as ServerSettings
 from reranker.experiments.experiment_book import ExperimentBook
 from reranker.experiments.experiment_store import ExperimentStore
 from reranker.retrieval.documents import Documents
-from reranker.retrieval.node import Nodes
+from reranker.retrieval.node import BRIEFLY_SECONDS, Nodes
 from reranker.retrieval.query_vector import QueryVectors
 from reranker.rules.rule_book import RuleBook
 from reranker.rules.rule_store import RuleStore
@@ -30,6 +30,8 @@ from reranker.settings import Settings
 
 VALKEY_SECONDS_MAX = 0.2
 RULES_SECONDS_MAX = 5.0
+GENERATIONS_SECONDS_MAX = 10.0  # no request waits so long
+LONG_WAITS_SHARE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Process:
         self.recorder.close()
         self.refill.close()
         self.drift.close()
+        self.generations.close()
 
 
 def open_process(servers: ServerSettings, settings: Settings) -> Process:
@@ -80,8 +83,11 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
     )
     memory = Memory(valkey, entries_max=settings.records_cached)
     key = servers.pseudonym_key.get_secret_value()
+    deadline_seconds = settings.deadline_ms / 1000.0
     generations = Generations(
-        connections.elasticsearch(servers), ttl_seconds=settings.generation_ttl_seconds
+        connections.elasticsearch(servers, request_timeout=GENERATIONS_SECONDS_MAX),
+        ttl_seconds=settings.generation_ttl_seconds,
+        wait_seconds=deadline_seconds,
     )
     vectors = QueryVectors(settings.query_vectors_cached)
     impatient = connections.elasticsearch(servers, request_timeout=RULES_SECONDS_MAX, max_retries=0)
@@ -91,7 +97,11 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
     return Process(
         settings=settings,
         pseudonym_key=key,
-        nodes=Nodes(servers),
+        nodes=Nodes(
+            servers,
+            long_waits=max(int(settings.sidecar_threads * LONG_WAITS_SHARE), 1),
+            briefly_seconds=max(BRIEFLY_SECONDS, deadline_seconds),
+        ),
         documents=Documents(settings.documents_cached_bytes),
         generations=generations,
         vectors=vectors,

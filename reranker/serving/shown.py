@@ -59,14 +59,14 @@ def hits(
 
 
 def sent(process: Process, call: Call, body: Mapping[str, Any]) -> Pending:
-    """A search on its way, for the client."""
+    """A search on its way, for the client: without its answer there is none to give."""
     return fetch.send(
         process.nodes,
         call.target,
         call.request,
         body,
         call.headers,
-        timeout_seconds=process.nodes.timeout_seconds,
+        timeout_seconds=call.deadline.left_at_last(),
     )
 
 

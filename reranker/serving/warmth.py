@@ -26,12 +26,15 @@ class Warmth:
     faults: list[str] = field(default_factory=list)
 
 
-def check(process: Process) -> Warmth:
-    """Use every part once; cheap when it was done before."""
+def check(process: Process, wait_seconds: float | None = None) -> Warmth:
+    """Use every part once; cheap when it was done before.
+
+    Elasticsearch has `wait_seconds` to say which indices there are, by default what a request has.
+    """
     faults: list[str] = []
     found: list[Generation] = []
     try:
-        found = process.generations.find_all()
+        found = process.generations.find_all(wait_seconds)
         answers = True
     except ElasticsearchUnavailable as error:
         faults.append(error.message)

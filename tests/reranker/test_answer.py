@@ -42,6 +42,7 @@ from reranker.signals import definition, served
 from reranker.signals.served import PRIOR
 from tests.conftest import Stack, free_port
 from tests.reranker.artifacts import promote_untrained
+from tests.reranker.silent_node import SilentNode
 
 DIMS = 32
 TITLES = {
@@ -272,6 +273,38 @@ def test_a_node_that_answers_late_is_waited_for_without_ranking(
     assert (status, answer["hitweave"]["degraded"]) == (200, "deadline")
     with Elasticsearch(stack.es_url) as es:
         assert ids(answer) == ids(es.search(index=shop.index, query=QUERY))
+
+
+def test_a_node_that_says_nothing_is_waited_for_so_long_and_no_longer(
+    process: Process, shop: Generation
+) -> None:
+    search(client(process), shop)  # the generation is known
+    hurried = process.settings.model_copy(update={"deadline_ms": 100, "late_ms": 100})
+    with SilentNode() as silent:
+        url = {"elasticsearch_url": silent.url}
+        nodes = Nodes(server_settings.load().model_copy(update=url))
+        asked = client(process, nodes=nodes, settings=hurried)
+        for mode in ("fused", "rrf", "bm25"):
+            began = time.monotonic()
+            status, answer = search(asked, shop, mode)
+            assert time.monotonic() - began < 10  # its own patience is 30 s
+            assert (status, answer["status"]) == (503, 503)
+            assert answer["error"]["type"] == "no_node_available_exception"
+            assert f"{silent.url} does not answer in time" in answer["error"]["reason"]
+
+
+def test_a_client_that_names_a_longer_time_has_it(
+    stack: Stack, process: Process, shop: Generation
+) -> None:
+    search(client(process), shop)  # the generation is known
+    hurried = process.settings.model_copy(update={"deadline_ms": 100, "late_ms": 0})
+    proxy = SlowProxy(stack.es_url, delay_seconds=0.3)
+    slow = Nodes(server_settings.load().model_copy(update={"elasticsearch_url": proxy.url}))
+    asked = client(process, nodes=slow, settings=hurried)
+    assert search(asked, shop)[0] == 503
+    status, answer = search(asked, shop, timeout="20s")
+    proxy.close()
+    assert (status, answer["hitweave"]["degraded"]) == (200, "deadline")
 
 
 def test_without_elasticsearch_the_error_has_its_shape(process: Process, shop: Generation) -> None:
