@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from indexer.errors import InvalidRequest
 from reranker.retrieval import clause
+from reranker.retrieval.folding import BODY_FLAGS, LEG_PARAMS, fold
 
 Mode = Literal["fused", "rrf", "knn", "bm25", "off"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -24,22 +25,12 @@ RANKED_KEYS = frozenset(
         *("terminate_after", "stats", "ext", "rescore"),
     }
 )
-FOLDED_NUMBERS = ("from", "size", "terminate_after")
-LEG_PARAMS = (
-    *("preference", "routing", "search_type", "request_cache", "allow_no_indices"),
-    *("expand_wildcards", "ignore_unavailable", "allow_partial_search_results"),
+BY_SCORE: Sequence[object] = (
+    "_score",
+    {"_score": "desc"},
+    {"_score": {}},
+    {"_score": {"order": "desc"}},
 )
-ANSWER_FLAGS = (
-    *("pretty", "human", "typed_keys", "rest_total_hits_as_int", "error_trace"),
-    "ccs_minimize_roundtrips",
-)
-# Numbers that tell the cluster how to work, each with the least that it takes.
-ANSWER_NUMBERS = {
-    "pre_filter_shard_size": 1,
-    "batched_reduce_size": 2,
-    "max_concurrent_shard_requests": 1,
-}
-BODY_FLAGS = ("explain", "version", "seq_no_primary_term", "track_scores")
 
 
 class Headers(Protocol):
@@ -157,7 +148,7 @@ def parse(
     options = _options(hitweave, defaults)
     if options.mode == "off":
         return PassThrough("off")
-    folded = _fold(own, params)
+    folded = fold(own, params)
     reason = (
         folded if isinstance(folded, str) else _not_ranked(folded) or _inexact_total(folded, params)
     )
@@ -184,15 +175,6 @@ def parse(
         ),
         typed_keys=params.get("typed_keys") in ("true", ""),
     )
-
-
-def answered_as_asked(name: str, value: str) -> bool:
-    """Whether a parameter only says how to answer, in a way that Elasticsearch takes."""
-    if name in ANSWER_FLAGS:
-        return value in ("true", "false", "")
-    if name in ANSWER_NUMBERS:
-        return value.isdecimal() and int(value) >= ANSWER_NUMBERS[name]
-    return name == "filter_path"
 
 
 def strip(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, Any], dict[str, Any]]:
@@ -244,48 +226,6 @@ def dial(given: object, name: str) -> float:
     if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1:
         return float(given)
     raise InvalidRequest(f"{name} is {given!r}: use a number from 0 to 1")
-
-
-def _fold(body: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any] | str:
-    """The body with the URL's parameters in it, which win; or why it cannot be ranked."""
-    folded = dict(body)
-    for name, value in params.items():
-        if name in LEG_PARAMS or answered_as_asked(name, value):
-            continue
-        if name in FOLDED_NUMBERS and value.isdecimal():
-            folded[name] = int(value)
-        elif name in BODY_FLAGS and value in ("true", "false", ""):
-            folded[name] = value != "false"
-        elif name == "track_total_hits" and (value.isdecimal() or value in ("true", "false")):
-            folded[name] = int(value) if value.isdecimal() else value == "true"
-        elif name == "timeout":
-            folded[name] = value
-        elif name == "q":
-            folded["query"] = {"query_string": _query_string(params)}
-        elif name in ("_source", "_source_includes", "_source_excludes"):
-            folded["_source"] = _source_filter(params)
-        elif name not in ("df", "default_operator"):
-            return f"parameter_{name}"
-    return folded
-
-
-def _query_string(params: Mapping[str, str]) -> dict[str, Any]:
-    asked: dict[str, Any] = {"query": params["q"]}
-    if "df" in params:
-        asked["default_field"] = params["df"]
-    if "default_operator" in params:
-        asked["default_operator"] = params["default_operator"]
-    return asked
-
-
-def _source_filter(params: Mapping[str, str]) -> bool | dict[str, list[str]]:
-    whole = params.get("_source")
-    if whole in ("true", "false"):
-        return whole == "true"
-    includes = whole or params.get("_source_includes")
-    excludes = params.get("_source_excludes")
-    named = {"includes": includes, "excludes": excludes}
-    return {name: value.split(",") for name, value in named.items() if value}
 
 
 def _not_ranked(body: Mapping[str, Any]) -> str:
@@ -344,13 +284,7 @@ def _sorted_by_score(sort: object) -> bool:
     if sort is None:
         return True
     keys = sort if isinstance(sort, list) else [sort]
-    by_score: Sequence[object] = (
-        "_score",
-        {"_score": "desc"},
-        {"_score": {}},
-        {"_score": {"order": "desc"}},
-    )
-    return len(keys) == 1 and keys[0] in by_score
+    return len(keys) == 1 and keys[0] in BY_SCORE
 
 
 def _scoring_query(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ from flask import Blueprint, Response, request
 
 from indexer.errors import AskedWrongly, HitweaveError
 from reranker.retrieval.fetch import Refused
+from reranker.retrieval.folding import LEG_PARAMS, answered_as_asked
 from reranker.retrieval.node import Answer
-from reranker.retrieval.request import LEG_PARAMS, PassThrough, answered_as_asked, parse
+from reranker.retrieval.request import PassThrough, parse
 from reranker.routes import lines, problems
 from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node, raw_target

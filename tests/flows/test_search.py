@@ -1,5 +1,6 @@
 """Searches through the real sidecar: any client's body, answered as Elasticsearch would."""
 
+import dataclasses
 import http.client
 import json
 import uuid
@@ -80,6 +81,42 @@ def raw(
         found,
         json.loads(content) if content[:1] in b"{[" and content else content,
     )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"size": "3"},
+        {"size": "3.7"},
+        {"from": "0", "size": 3},
+        {"size": 3, "sort": []},
+        {"size": 3, "explain": "false", "version": ""},
+        {"size": 3.0, "track_total_hits": "true"},
+    ],
+    ids=str,
+)
+def test_forms_that_elasticsearch_takes_are_ranked_too(
+    stack: Stack, shop: str, form: dict[str, Any]
+) -> None:
+    bare = dataclasses.replace(stack, sidecar_url=stack.es_url)
+    assert len(ids(raw(bare, "POST", f"/{shop}/_search", {"query": MATCH, **form})[2])) == 3
+    usual = raw(stack, "POST", f"/{shop}/_search", {"query": MATCH, "size": 3, "ext": own("fused")})
+    found = raw(stack, "POST", f"/{shop}/_search", {"query": MATCH, **form, "ext": own("fused")})
+    assert found[0] == 200
+    assert found[2]["hitweave"]["degraded"] is None
+    assert ids(found[2]) == ids(usual[2])
+
+
+@pytest.mark.parametrize(
+    "form", [{"size": "-1"}, {"from": "x"}, {"explain": "no"}, {"sort": [[]]}], ids=str
+)
+def test_forms_that_elasticsearch_refuses_are_refused_in_its_own_words(
+    stack: Stack, shop: str, form: dict[str, Any]
+) -> None:
+    bare = dataclasses.replace(stack, sidecar_url=stack.es_url)
+    asked = {"query": MATCH, **form}
+    status, _, answer = raw(stack, "POST", f"/{shop}/_search", asked)
+    assert (status, answer) == (400, raw(bare, "POST", f"/{shop}/_search", asked)[2])
 
 
 @pytest.mark.parametrize("mode", ["fused", "rrf", "knn", "bm25"])

@@ -50,6 +50,39 @@ def test_the_users_own_words_count_before_the_query() -> None:
     assert asked.query == MATCH
 
 
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("3", 3), (" +3 ", 3), ("3.7", 3), ("3e0", 3), ("03", 3), ("-0", 0), (".5", 0), (3.0, 3)],
+)
+def test_numbers_may_be_text_as_elasticsearch_reads_them(value: Any, number: int) -> None:
+    asked = ranked({"query": MATCH, "size": value, "from": value})
+    assert (asked.start, asked.size) == (number, number)
+    assert (asked.body["from"], asked.body["size"]) == (number, number)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "x", "-1", "3d", "1_000", "0x3", "NaN", "Infinity", "99999999999", "٣", -1.0, 1e30],
+)
+def test_what_is_no_number_is_left_to_elasticsearch(value: Any) -> None:
+    assert passed({"query": MATCH, "size": value}).reason == "page"
+    assert passed({"query": MATCH, "from": value}).reason == "page"
+
+
+def test_flags_may_be_text_and_an_empty_sort_is_none() -> None:
+    asked = ranked({"query": MATCH, "explain": "true", "version": "false", "track_scores": ""})
+    assert asked.options.explain is True
+    assert (asked.body["version"], asked.body["track_scores"]) == (False, False)
+    for sort in ([], {}, [{}]):
+        assert "sort" not in ranked({"query": MATCH, "sort": sort}).body
+    for flag in ("False", "no", "1", 1, 0):
+        assert passed({"query": MATCH, "explain": flag}).reason == "flag"
+    assert passed({"query": MATCH, "sort": [[]]}).reason == "sort"
+    exact = {"rest_total_hits_as_int": "true"}
+    assert passed({"query": MATCH, "track_total_hits": "5"}, exact).reason == "total"
+    assert ranked({"query": MATCH, "track_total_hits": "true"}, exact).body["track_total_hits"]
+
+
 def test_a_standard_retriever_is_a_query_with_its_filter() -> None:
     asked = ranked({"retriever": {"standard": {"query": MATCH, "filter": TERM}}})
     assert asked.text == "red shoes"
