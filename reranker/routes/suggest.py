@@ -24,6 +24,7 @@ def suggest(index: str) -> Response:
     return json_reply(
         {
             "took": round((time.perf_counter() - started) * 1000),
+            "degraded": process().phrases.degraded(generation.index),
             "suggestions": [{"text": it.text, "score": it.score} for it in found],
             "did_you_mean": None if found else known.meant(text),
         }

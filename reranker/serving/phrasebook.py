@@ -1,13 +1,12 @@
 """The texts of an index's successful searches, as Valkey holds them, kept in the process.
 
 Looked at when somebody asks, at the most once a moment; only buckets that changed are read anew.
-Without Valkey what was known last is used.
+Without Valkey what was known last is used, and said to be no more than that.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -23,6 +22,7 @@ LOOK_SECONDS = 1.0
 @dataclass(slots=True)
 class _Kept:
     looked_at: float = float("-inf")
+    degraded: str | None = None
     revision: bytes | None = None
     blobs: list[bytes | None] = field(default_factory=lambda: [None] * phrases.BUCKETS)
     buckets: list[list[Phrase]] = field(
@@ -45,10 +45,17 @@ class Phrasebook:
         with self._looking:
             kept = self._kept.setdefault(index, _Kept())
             if self._clock() - kept.looked_at >= LOOK_SECONDS:
-                with suppress(ValkeyUnavailable):
+                try:
                     self._look(index, kept)
+                    kept.degraded = None
+                except ValkeyUnavailable:
+                    kept.degraded = "valkey_unavailable"
                 kept.looked_at = self._clock()
             return kept.known
+
+    def degraded(self, index: str) -> str | None:
+        """Why what was found last may be less than there is; None where it is not."""
+        return self._kept.get(index, _Kept()).degraded
 
     def _look(self, index: str, kept: _Kept) -> None:
         reading = self._memory.ask(index, [])

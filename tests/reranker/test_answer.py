@@ -33,6 +33,7 @@ from reranker.learning.slate_policy import SlatePolicy
 from reranker.retrieval.node import Nodes
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
+from reranker.serving.phrasebook import Phrasebook
 from reranker.serving.pins import Pins
 from reranker.serving.process import Process, open_process
 from reranker.serving.recorder import Recorder, Search, journalled
@@ -148,6 +149,15 @@ def test_without_valkey_the_legs_alone_decide(process: Process, shop: Generation
         status, answer = search(asked, shop)
         assert (status, answer["hitweave"]["degraded"]) == (200, "valkey_unavailable")
         assert set(ids(answer)[:2]) == {"lamp-a", "lamp-b"}
+
+
+def test_suggestions_say_that_they_are_without_valkey(process: Process, shop: Generation) -> None:
+    path = f"/{shop.index}/_suggest?q=l"
+    assert client(process).get(path).get_json()["degraded"] is None
+    without = Phrasebook(Memory(nowhere(), entries_max=10))
+    answer = client(process, phrases=without).get(path)
+    assert answer.status_code == 200
+    assert answer.get_json()["degraded"] == "valkey_unavailable"
 
 
 def test_without_an_encoder_the_keywords_find(process: Process, shop: Generation) -> None:

@@ -26,6 +26,9 @@ class Switch(Memory):
     def cut(self) -> None:
         self._rests_until = float("inf")
 
+    def mend(self) -> None:
+        self._rests_until = 0.0
+
 
 def clicked(valkey: redis.Redis, index: str, text: str) -> None:
     event = BehaviourEvent(uuid.uuid4().hex, "click", "a", 1_780_000_000.0, "u", query_key=text)
@@ -55,4 +58,10 @@ def test_it_follows_valkey_and_remembers(valkey: redis.Redis, index: str) -> Non
     memory.cut()
     now[0] += LOOK_SECONDS
     assert texts(book, index) == ["desk", "lamp"]
+    assert book.degraded(index) == "valkey_unavailable"
     assert texts(book, f"{index}-other") == []
+    assert book.degraded(f"{index}-other") == "valkey_unavailable"
+    memory.mend()
+    now[0] += LOOK_SECONDS
+    assert texts(book, index) == ["chair", "desk", "lamp"]
+    assert book.degraded(index) is None
