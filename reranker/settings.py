@@ -25,7 +25,9 @@ class Settings(Checked):
     sidecar_threads: int = Field(8, ge=1, le=256, description="Threads in each of them.")
     deadline_ms: int = Field(500, ge=20, description="Time for a whole search.")
     late_ms: int = Field(
-        1500, ge=0, description="Time after the deadline for hits to show, or the client's order."
+        30_000,
+        ge=0,
+        description="Time after the deadline for the client's own order, of a node that is slow.",
     )
     rank_window_size: int = Field(
         100, ge=1, description="Candidates of each leg where a request says nothing."

@@ -29,6 +29,7 @@ REST_AFTER_FAILURE_SECONDS = 5.0
 CONNECT_SECONDS_MAX = 1.0
 BRIEFLY_SECONDS = 1.0
 LONG_WAITS = 6  # of 8 threads
+SILENT = "it has answered nothing at all for a while"
 _BROKEN = (ProtocolError, OSError)
 
 __all__ = ["JSON", "NDJSON", "Answer", "LateAnswer", "Nodes", "Pending"]
@@ -106,17 +107,22 @@ class Pending:
         return answer
 
     def _receive(self, seconds: float) -> Answer:
-        """The answer; who waits longer than briefly needs a place for it."""
-        briefly = self._nodes.briefly_seconds
+        """The answer; who waits longer than briefly needs a place for it, and leaves it once the
+        node is silent, but for what has the node's own time.
+        """
+        briefly, watch = self._nodes.briefly_seconds, self._host.watch
         if seconds <= briefly:
             return self._connection.receive(seconds)
         until = time.monotonic() + seconds
-        silent = self._host.watch.silent
-        if not silent and self._connection.answers(briefly):
-            return self._connection.receive(until - time.monotonic())
-        self._host.watch.doubt()
-        with self._nodes.places.one(self._host.late):
-            return self._connection.receive(until - time.monotonic())
+        if watch.silent or not self._connection.answers(briefly):
+            watch.doubt()
+            with self._nodes.places.one(self._host.late):
+                while not self._connection.answers(min(briefly, until - time.monotonic())):
+                    if watch.silent and self._request.hurried:
+                        raise self._host.late(SILENT)
+                    if time.monotonic() >= until:
+                        raise TimeoutError
+        return self._connection.receive(until - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +210,7 @@ class Nodes:
         for host in self._in_turn():
             silent = host.watch.silent
             if silent and request.hurried:
-                raise host.late("it has answered nothing at all for a while")
+                raise host.late(SILENT)
             if not fresh:
                 with contextlib.suppress(IndexError, *_BROKEN):
                     connection = host.idle.pop()

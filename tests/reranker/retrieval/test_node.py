@@ -54,6 +54,13 @@ def test_while_a_node_is_silent_nobody_in_a_hurry_waits_for_it(node: SilentNode)
     until(answered, "the node is asked again")
 
 
+def test_who_waits_in_a_hurry_is_told_once_the_node_is_silent(node: SilentNode) -> None:
+    began = time.monotonic()
+    with pytest.raises(LateAnswer, match="nothing at all"):
+        nodes(node).ask("GET", "/", timeout_seconds=3 * SOON)
+    assert time.monotonic() - began < SOON
+
+
 def test_a_node_that_is_only_slow_is_waited_for() -> None:
     with SilentNode(only_slow=True) as slow:
         asked = nodes(slow)
