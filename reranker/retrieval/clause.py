@@ -1,23 +1,20 @@
 """Reading a query of the client: the text it asks, and what of it holds for every leg. Pure.
 
 Text counts only where it scores. What a client put under `filter` or `must_not` is a filter,
-whatever its kind, and holds for the kNN leg as it stands.
+whatever its kind, and holds for the kNN leg as it stands. So does a query string whose operators
+demand something: what it leaves out, no leg may bring back.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from reranker.retrieval import syntax
 
 Clause = Mapping[str, Any]
 
 _FIELD_TEXT = frozenset({"match", "match_phrase", "match_phrase_prefix", "match_bool_prefix"})
 _PLAIN_TEXT = frozenset({"multi_match", "combined_fields"})
-_SYNTAX_TEXT = frozenset({"query_string", "simple_query_string"})
 _WRAPPERS = {"function_score": "query", "script_score": "query", "boosting": "positive"}
-_SYNTAX = re.compile(
-    r"""\b(?:AND|OR|NOT)\b | [\w.]+:(?=\S) | [~^][\d.]* | (?<!\S)[-+] | [!(){}\[\]"*?\\|&<>=]""",
-    re.VERBOSE,
-)
 
 
 def text_of(query: object) -> str:
@@ -60,7 +57,7 @@ def _texts(query: object) -> Iterator[str]:
     kind, body = _single(query)
     if not isinstance(body, Mapping):
         return
-    if kind in _FIELD_TEXT or kind in _PLAIN_TEXT or kind in _SYNTAX_TEXT:
+    if kind in _FIELD_TEXT or kind in _PLAIN_TEXT or kind in syntax.KINDS:
         yield from _own_text(kind, body)
     elif kind == "bool":
         for part in (*clauses(body.get("must")), *clauses(body.get("should"))):
@@ -73,15 +70,15 @@ def _texts(query: object) -> Iterator[str]:
 
 
 def _own_text(kind: str, body: Mapping[str, Any]) -> Iterator[str]:
-    if kind in _FIELD_TEXT:
+    if kind in syntax.KINDS:
+        value: Any = syntax.meaning(kind, body).words
+    elif kind in _FIELD_TEXT:
         asked = next((v for k, v in body.items() if k not in ("boost", "_name")), None)
         value = asked.get("query") if isinstance(asked, Mapping) else asked
     else:
         value = body.get("query")
-    if isinstance(value, str):
-        words = _SYNTAX.sub(" ", value) if kind in _SYNTAX_TEXT else value
-        if words := " ".join(words.split()):
-            yield words
+    if isinstance(value, str) and (words := " ".join(value.split())):
+        yield words
 
 
 def _condition(query: object) -> dict[str, Any] | None:
@@ -93,9 +90,23 @@ def _condition(query: object) -> dict[str, Any] | None:
         return _bool_condition(body)
     if kind in _WRAPPERS and isinstance(body, Mapping):
         return _condition(body.get(_WRAPPERS[kind]))
-    if text_of(query):
+    if kind == "dis_max" and isinstance(body, Mapping) and text_of(query):
+        parts = _each_condition(clauses(body.get("queries")))
+        return {"bool": {"should": parts, "minimum_should_match": 1}} if parts else None
+    if text_of(query) and not _demands(kind, body):
         return None
     return {kind: body}
+
+
+def _demands(kind: str, body: Any) -> bool:
+    """Whether the operators of a query string hold for every hit."""
+    return kind in syntax.KINDS and syntax.meaning(kind, body).demands
+
+
+def _each_condition(parts: list[Any]) -> list[Any]:
+    """What must hold for a hit by each of the parts; none where one of them is words alone."""
+    found = [_condition(part) if text_of(part) else part for part in parts]
+    return [] if None in found else found
 
 
 def _bool_condition(body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -104,8 +115,8 @@ def _bool_condition(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if must_not := clauses(body.get("must_not")):
         kept["must_not"] = must_not
     should = clauses(body.get("should"))
-    if should and _should_is_required(body) and not any(text_of(part) for part in should):
-        kept["should"] = should
+    if should and _should_is_required(body) and (parts := _each_condition(should)):
+        kept["should"] = parts
         kept["minimum_should_match"] = body.get("minimum_should_match", 1)
     kept = {name: part for name, part in kept.items() if part}
     if list(kept) == ["filter"] and len(kept["filter"]) == 1:
@@ -132,14 +143,16 @@ def has_key(value: object, names: tuple[str, ...]) -> bool:
 
 
 def with_text(query: Clause, text: str) -> Clause:
-    """The query asking `text` wherever it asked words that score; filters stay as they are."""
+    """The query asking `text` wherever it asked words that score; filters stay as they are, and so
+    does a query string whose operators demand something.
+    """
     kind, body = _single(query)
-    if not isinstance(body, Mapping):
+    if not isinstance(body, Mapping) or _demands(kind, body):
         return query
     if kind in _FIELD_TEXT:
         return {kind: {name: _asking(name, part, text) for name, part in body.items()}}
-    if kind in _PLAIN_TEXT or kind in _SYNTAX_TEXT:
-        words = " ".join(_SYNTAX.sub(" ", text).split()) if kind in _SYNTAX_TEXT else text
+    if kind in _PLAIN_TEXT or kind in syntax.KINDS:
+        words = syntax.without_operators(text) if kind in syntax.KINDS else text
         return {kind: {**body, "query": words}}
     inner = {"bool": ("must", "should"), "dis_max": ("queries",)}.get(kind, ())
     names = (*inner, *((_WRAPPERS[kind],) if kind in _WRAPPERS else ()))
