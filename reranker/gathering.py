@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.recommend import sources, taste_index
-from reranker.recommend.proposals import Proposals, merged
+from reranker.recommend.proposals import SHARES, SHARES_BESIDE_SEEDS, Proposals, merged
 from reranker.recommend.sources import NOTHING, PER_SOURCE, WINDOW, Ranked
 from reranker.recommend.wish import Wish
 from reranker.retrieval.candidates import NoIdColumn, named_hits
@@ -101,7 +101,10 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
     if wish.filter is not None:
         lists = _matching(process, wish, lists, deadline)
     known = () if wish.repeats else past.shopper.ids(len(past.shopper))
-    proposals = merged(lists, window=WINDOW, without={*wish.seeds, *known})
+    # A model has learned from lists merged in the usual way, and says itself what goes with seeds.
+    shares = SHARES_BESIDE_SEEDS if wish.seeds and basis.loaded is None else SHARES
+    without = {*wish.seeds, *known}
+    proposals = merged(lists, window=WINDOW, without=without, shares=shares)
     return Proposed(proposals, names.known, missing)
 
 

@@ -122,7 +122,7 @@ def _ordered(process: Process, wish: Wish, basis: Basis, proposed: Proposed) -> 
     scores, places = (fused.scores, None) if found is None else (found.scores, found.places)
     ordered = order.by_score(scores, places=places).rows
     rows = ordered[there[ordered]][: wish.size]
-    grounds = _grounds(basis, [proposals.ids[row] for row in rows.tolist()], cards[rows])
+    grounds = _grounds(wish, basis, [proposals.ids[row] for row in rows.tolist()], cards[rows])
     language = explaining.language_of(wish.context) or explaining.DEFAULT_LANGUAGE
     items = []
     for place, row in enumerate(rows.tolist()):
@@ -170,11 +170,11 @@ def _fused(process: Process, wish: Wish, basis: Basis, proposals: Proposals) -> 
     return scoring.fused(process.memory, process.refill, process.models, asked)
 
 
-def _grounds(basis: Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
+def _grounds(wish: Wish, basis: Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
     """What reasons of the shown items [n] rest on."""
-    start, text = basis.start, basis.start.vectors
+    start, text, seeded = basis.start, basis.start.vectors, bool(wish.seeds)
     if text is None:
-        return Grounds(start, {})
+        return Grounds(start, {}, seeded)
     look = {"content": lambda: (text, card.vectors(cards))}
     if basis.loaded is not None:
         table = basis.loaded.item_table
@@ -182,7 +182,7 @@ def _grounds(basis: Basis, ids: Sequence[str], cards: NDArray[Any]) -> Grounds:
             start.taste(table).rows,
             table.lookup(identity.hashes(ids), card.vectors(cards)),
         )
-    return Grounds(start, look)
+    return Grounds(start, look, seeded)
 
 
 def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:

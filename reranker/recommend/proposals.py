@@ -18,6 +18,14 @@ SHARES: Mapping[str, float] = {
     "content": 0.3,
     "trending": 0.4,
 }
+# Beside an item's page or a cart: what goes with it comes first; that something sells well decides
+# between neighbours and fills what is left.
+SHARES_BESIDE_SEEDS: Mapping[str, float] = {
+    "bought_together": 1.0,
+    "collaborative": 0.9,
+    "content": 0.9,
+    "trending": 0.01,
+}
 RANK_CONSTANT = 20.0
 
 
@@ -44,13 +52,19 @@ class Proposals:
         return Candidates(list(self.ids), nothing, nothing.copy(), self.scores, places)
 
 
-def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str] = ()) -> Proposals:
+def merged(
+    lists: Mapping[str, Ranked],
+    *,
+    window: int,
+    without: Collection[str] = (),
+    shares: Mapping[str, float] = SHARES,
+) -> Proposals:
     """The best `window` items of all sources by weighted reciprocal rank, none of `without`."""
     scores: dict[str, float] = {}
     highest: dict[str, tuple[float, str]] = {}
     for name, found in lists.items():
         ids = [item_id for item_id in found.ids if item_id not in without]
-        for item_id, part in zip(ids, _parts(name, len(ids)), strict=True):
+        for item_id, part in zip(ids, _parts(shares[name], len(ids)), strict=True):
             before = scores.get(item_id)
             if before is None:
                 scores[item_id], highest[item_id] = part, (part, name)
@@ -59,7 +73,7 @@ def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str]
             if (part, name) > highest[item_id]:
                 highest[item_id] = (part, name)
     best = sorted(scores, key=scores.__getitem__, reverse=True)[:window]
-    most = sum(SHARES.values()) / (RANK_CONSTANT + 1)
+    most = sum(shares.values()) / (RANK_CONSTANT + 1)
     return Proposals(
         ids=best,
         scores=np.array([scores[item_id] / most for item_id in best], dtype=np.float32),
@@ -68,7 +82,7 @@ def merged(lists: Mapping[str, Ranked], *, window: int, without: Collection[str]
 
 
 @lru_cache(maxsize=256)
-def _parts(name: str, count: int) -> Sequence[float]:
+def _parts(share: float, count: int) -> Sequence[float]:
     """What each place of a source's list counts."""
-    parts: list[float] = (SHARES[name] / (RANK_CONSTANT + np.arange(1, count + 1))).tolist()
+    parts: list[float] = (share / (RANK_CONSTANT + np.arange(1, count + 1))).tolist()
     return parts

@@ -22,6 +22,7 @@ WEIGHTIEST: tuple[tuple[int, Kind], ...] = (
     (VIEW, "view"),
 )
 OWN = {"purchase": "bought_before", "cart": "in_cart", "view": "looked_before"}
+SEED: Kind = "seed"  # to start from an item is no deed: nobody needs to have put it in a cart
 OF_VECTOR = {"content": "like", "collaborative": "because"}
 
 
@@ -41,10 +42,12 @@ class Grounds:
     """What reasons of one list rest on: the shopper's items [h] and their vectors by source.
 
     `look` gives, by source, those of the history [h, dims] and of the shown items [n, dims].
+    `seeded` says that the history is what a recommendation was told to start from.
     """
 
     past: Past
     look: Mapping[str, Callable[[], tuple[Vectors, Vectors]]]
+    seeded: bool = False
     _seen: dict[str, tuple[Vectors, Vectors]] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, source: str, row: int, item_id: str) -> Ground:
@@ -92,7 +95,7 @@ class Grounds:
         return self.past.shopper.ids(len(self.past.history))
 
     def _kind(self, place: int) -> Kind | None:
-        return kind_of(self.past.history["count"][place])
+        return SEED if self.seeded else kind_of(self.past.history["count"][place])
 
     def _kind_of(self, item_id: str) -> Kind | None:
         found, order = self.past.by_item

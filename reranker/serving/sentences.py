@@ -37,6 +37,11 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "Often bought together with something you looked at.",
         "常与您看过的商品一起购买。",
     ),
+    "bought_with_seed": ("Often bought together with {title}.", "常与{title}一起购买。"),
+    "bought_with_seed_unnamed": (
+        "Often bought together with an item on this page.",
+        "常与本页的商品一起购买。",
+    ),
     "once_bought_with": (
         "Has been bought together with {title}.",
         "曾与{title}一起购买。",
@@ -59,6 +64,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "because_view": ("Because you looked at {title}.", "因为您看过{title}。"),
     "because_view_unnamed": ("Because of what you looked at before.", "基于您以前的浏览。"),
+    "because_seed": (
+        "Often chosen by shoppers who choose {title}.",
+        "选择{title}的顾客也常选这件商品。",
+    ),
+    "because_seed_unnamed": (
+        "Often chosen by shoppers who choose an item on this page.",
+        "选择本页商品的顾客也常选这件商品。",
+    ),
     "like_purchase": ("Similar to {title}, which you bought.", "与您买过的{title}相似。"),
     "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的商品相似。"),
     "like_cart": (
@@ -71,6 +84,8 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "like_view": ("Similar to {title}, which you looked at.", "与您看过的{title}相似。"),
     "like_view_unnamed": ("Similar to something you looked at.", "与您看过的商品相似。"),
+    "like_seed": ("Similar to {title}.", "与{title}相似。"),
+    "like_seed_unnamed": ("Similar to an item on this page.", "与本页的商品相似。"),
     "brand": ("From a brand you chose before.", "来自您选过的品牌。"),
     "category": ("From a category you chose before.", "来自您选过的类别。"),
     "popular_search": ("Popular for this search.", "搜索此内容的顾客常选这件商品。"),

@@ -28,8 +28,9 @@ NOW = 1_700_000_000.0
 
 
 @pytest.fixture
-def sold(stack: Stack, shop: Generation) -> Iterator[None]:
-    """A mug that sells."""
+def sold(request: pytest.FixtureRequest, stack: Stack, shop: Generation) -> Iterator[None]:
+    """A mug that sells, or whatever a test says."""
+    item = getattr(request, "param", "mug")
     counts = popularity.ItemEvents(
         row=np.zeros(3, dtype=np.intp),
         kind=np.full(3, popularity.PURCHASE),
@@ -37,7 +38,7 @@ def sold(stack: Stack, shop: Generation) -> Iterator[None]:
         buyer=np.arange(3),
         sign=np.ones(3, dtype=np.float32),
     )
-    board = trending.fold(None, {"mug": popularity.fold([None], counts)[0]})
+    board = trending.fold(None, {item: popularity.fold([None], counts)[0]})
     name = f"hw:{shop.index}:{trending.BOARD}"
     with redis.Redis.from_url(stack.valkey_url) as valkey:
         valkey.set(name, board)
@@ -73,6 +74,20 @@ def test_without_elasticsearch_what_valkey_knows_is_recommended(
     )
     assert left["degraded"] == "elasticsearch_unavailable"
     assert ids(left) == ["mug"]
+
+
+@pytest.mark.parametrize("sold", ["lamp-b"], indirect=True)
+@pytest.mark.usefixtures("sold")
+def test_an_items_page_shows_what_is_like_it_before_what_sells(
+    process: Process, shop: Generation
+) -> None:
+    there = create_app(process).test_client()
+    found = asked(there, shop, item_ids=["mug"])  # to the test encoder more like lamp-c
+    assert (found["model"], ids(found)) == (None, ["lamp-c", "lamp-b"])
+    first = found["items"][0]
+    assert first["source"] == "content"
+    assert first["reason"].startswith("Similar to ")
+    assert "you" not in first["reason"]
 
 
 def test_documents_that_somebody_else_wrote_are_neighbours_too(

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from indexer import identity
 from indexer.behaviour import copurchase, popularity, shopper_profile, state, trending
 from reranker.recommend import seeds, sources
-from reranker.recommend.proposals import SHARES, merged
+from reranker.recommend.proposals import SHARES, SHARES_BESIDE_SEEDS, merged
 from reranker.recommend.reason import Grounds
 from reranker.recommend.sources import Ranked
+from reranker.serving import sentences
+from reranker.serving.reasons import Reason
 from reranker.signals.past import Past
 from tests.reranker.signals.situations import DAY, NOW, folded, purchase, vector
 
@@ -54,6 +56,33 @@ def test_what_two_sources_name_stands_before_what_one_names() -> None:
     found = merged({"content": ranked("x", "both"), "trending": ranked("y", "both")}, window=2)
     assert found.ids[0] == "both"
     assert len(found) == 2
+
+
+def test_beside_seeds_what_goes_with_them_comes_first_and_bestsellers_fill() -> None:
+    best = [f"best-{n}" for n in range(100)]
+    near = [f"near-{n}" for n in range(99)]
+    lists = {
+        "bought_together": ranked("partner"),
+        "content": ranked(*near, "best-0"),
+        "trending": ranked(*best),
+    }
+    found = merged(lists, window=160, shares=SHARES_BESIDE_SEEDS)
+    assert found.ids[0] == "partner"
+    assert {*found.ids[1:101]} == {*near, "best-0"}
+    assert found.ids[1:4] == near[:3]
+    assert found.ids[101:] == best[1:60]
+
+
+def test_without_seeds_the_own_past_comes_first_and_bestsellers_before_mere_neighbours() -> None:
+    lists = {
+        "own": ranked("due"),
+        "bought_together": ranked("partner"),
+        "content": ranked("near-0", "near-1"),
+        "trending": ranked("best-0", "best-1"),
+    }
+    found = merged(lists, window=10).ids
+    assert {*found[:2]} == {"due", "partner"}
+    assert found[2:] == ["best-0", "best-1", "near-0", "near-1"]
 
 
 def test_proposals_take_the_place_of_the_vector_leg() -> None:
@@ -165,6 +194,27 @@ def test_a_reason_names_the_deed_that_it_rests_on() -> None:
     alike = grounds.of("content", 0, "cream")
     assert (alike.key, alike.item_id) == ("like_purchase", "milk")
     assert grounds.of("trending", 0, "tea").key == "popular"
+
+
+def test_a_reason_claims_no_deed_of_what_a_recommendation_was_told_to_start_from() -> None:
+    values = folded([purchase(i, 10, user="v", basket="b") for i in ("milk", "bread")])
+    rows = [copurchase.unpack(values.get(state.partners_key("milk")))]
+    alone = seeds.touched_now(shopper_profile.empty(), ["milk"], NOW)
+    vectors = np.stack([vector("milk")]), np.stack([vector("milk"), vector("other")])
+    look = {source: lambda: vectors for source in ("content", "collaborative")}
+    grounds = Grounds(Past(alone, None, rows, NOW), look, seeded=True)
+    said = [
+        grounds.of(source, 0, item)
+        for source, item in (("bought_together", "bread"), ("content", "c"), ("collaborative", "d"))
+    ]
+    assert {ground.item_id for ground in said} == {"milk"}
+    for ground in said:
+        for title in ("Milk", None):
+            for language in ("en", "zh"):
+                sentence = sentences.say(Reason(ground.key, ground.item_id), language, title)
+                assert not {"you", "your"} & set(sentence.casefold().split())
+                assert "您" not in sentence
+                assert title is None or title in sentence
 
 
 def test_recommending_direction_leans_to_what_was_touched_last() -> None:
