@@ -67,6 +67,7 @@ def form(request: RankedRequest, headers: Mapping[str, str]) -> bytes | None:
     asked = {name: request.body[name] for name in PAGE_KEYS if name in request.body}
     if not asked.keys() <= set(_OF_THE_DOCUMENT):
         return None
+    asked["collapse"] = request.collapse_field
     return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 

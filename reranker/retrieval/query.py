@@ -134,9 +134,14 @@ def among(
 def page(
     request: RankedRequest, ids: Sequence[str], search_fields: Sequence[str]
 ) -> dict[str, Any]:
-    """Documents of one page; the client's query stands beside the ids for highlight and names."""
+    """Documents of one page; the client's query stands beside the ids for highlight and names.
+
+    Where hits are collapsed, each tells the value that it stands for, as Elasticsearch has it.
+    """
     body = {name: request.body[name] for name in PAGE_KEYS if name in request.body}
     body |= {name: request.body[name] for name in LEG_KEYS if name in request.body}
+    if (field := request.collapse_field) is not None:
+        body["docvalue_fields"] = [*_without(field, body.get("docvalue_fields")), field]
     chosen: dict[str, Any] = {"bool": {"filter": [{"ids": {"values": list(ids)}}]}}
     if needs_query(request):
         chosen["bool"]["should"] = [keyword_query(request, search_fields)]
@@ -173,9 +178,14 @@ def needs_query(request: RankedRequest) -> bool:
 def needs_documents(request: RankedRequest) -> bool:
     """Whether anything of a hit but its id and score is asked for."""
     body = request.body
-    if body.get("_source", True) is not False or needs_query(request):
+    if body.get("_source", True) is not False or needs_query(request) or request.collapse_field:
         return True
     return any(name in body for name in PAGE_KEYS if name != "_source")
+
+
+def _without(field: str, asked: object) -> list[Any]:
+    """Columns that are asked for but this one."""
+    return [it for it in clause.clauses(asked) if it not in (field, {"field": field})]
 
 
 def ndjson(target: str, params: Mapping[str, str], bodies: Sequence[Mapping[str, Any]]) -> bytes:

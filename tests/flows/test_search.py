@@ -268,6 +268,22 @@ def test_collapsing_shows_the_best_of_each_group(gateway: Elasticsearch, shop: s
     brands = [hit["_source"]["brand"] for hit in answer["hits"]["hits"]]
     assert sorted(brands) == sorted(set(brands))
     assert {"acme", "zeta"} <= set(brands)
+    assert [hit["fields"] for hit in answer["hits"]["hits"]] == [{"brand": [it]} for it in brands]
+
+
+@pytest.mark.parametrize("shown", [{}, {"source": False}, {"docvalue_fields": ["price", "brand"]}])
+def test_a_collapsed_hit_tells_its_value_as_the_node_does(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str, shown: dict[str, Any]
+) -> None:
+    asked = {"index": shop, "query": MATCH, "collapse": {"field": "brand"}, **shown}
+    wanted = es.search(**asked)["hits"]["hits"]
+    forms = {hit["fields"]["brand"][0]: set(hit) | set(hit["fields"]) for hit in wanted}
+    for _ in range(2):  # read, and kept
+        found = gateway.search(**asked, ext=own("fused"))["hits"]["hits"]
+        told = {hit["fields"]["brand"][0]: set(hit) | set(hit["fields"]) for hit in found}
+        assert told.items() >= forms.items()
+    later = gateway.search(**asked, from_=1, size=1, ext=own("fused"))["hits"]["hits"]
+    assert [hit["fields"]["brand"] for hit in later] == [found[1]["fields"]["brand"]]
 
 
 def test_a_minimum_score_is_that_of_the_clients_own_query(

@@ -139,6 +139,7 @@ def test_a_page_without_highlight_does_not_search_again() -> None:
         ({"query": MATCH, "_source": False}, False),
         ({"query": MATCH, "_source": ["title"]}, True),
         ({"query": MATCH, "_source": False, "fields": ["title"]}, True),
+        ({"query": MATCH, "_source": False, "collapse": {"field": "brand"}}, True),
         ({"query": MATCH, "_source": False, "highlight": {"fields": {"title": {}}}}, True),
     ],
 )
