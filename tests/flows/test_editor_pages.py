@@ -98,7 +98,7 @@ def test_what_is_wrong_with_a_rule_is_said_on_the_page(browse: Callable[[str], P
 
 
 def test_an_experiment_is_made_started_and_reported_on_the_page(
-    browse: Callable[[str], Page],
+    stack: Stack, index: str, browse: Callable[[str], Page]
 ) -> None:
     page = browse("_experiments")
     page.click("#save")
@@ -114,6 +114,8 @@ def test_an_experiment_is_made_started_and_reported_on_the_page(
     expect(page.frame_locator("#shown").locator("h1")).to_contain_text("order on")
     page.click("#stop")
     expect(page.locator("#said")).to_have_text("it is stopped")
+    stopped = raw(stack, "GET", f"/{index}/_experiments/order")[2]["stopped_at"]
+    expect(page.locator("#experiments li .state")).to_have_text(f"stopped since {stopped}")
     page.click("#experiments li button")
     expect(page.locator("#editing")).to_have_text("order (stopped)")
     page.click("#delete")
