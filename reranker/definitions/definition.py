@@ -1,11 +1,28 @@
 """A definition as somebody sends it: unknown keys are refused, every fault is named. Pure."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from indexer.errors import InvalidRequest
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _is_name(said: str) -> str:
+    if not NAME.fullmatch(said):
+        raise ValueError(
+            f"{said!r} cannot be one: use up to 64 of the letters A to Z and a to z, digits, '.', "
+            "'_' and '-', beginning with a letter or digit"
+        )
+    return said
+
+
+Name = Annotated[
+    str, AfterValidator(_is_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})
+]
 
 
 class Strict(BaseModel):

@@ -4,18 +4,16 @@ Unknown keys are refused. What is said here is said before the first unit is see
 experiment is never changed, only stopped.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from reranker.definitions import definition
-from reranker.definitions.definition import Strict
+from reranker.definitions.definition import Name, Strict
 from reranker.experiments.metric import METRICS
 from reranker.retrieval.request import Mode
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 INTERLEAVED = "interleaved"
 
 Status = Literal["draft", "running", "stopped"]
@@ -28,12 +26,12 @@ class Arm(Strict):
     `model` is a version of the registry. `share` is in proportion to those of the other arms.
     """
 
-    name: str = Field(pattern=rf"^{NAME.pattern}$")
+    name: Name
     share: float = Field(1.0, gt=0, le=1000)
     mode: Mode | None = None
     rank_window_size: int | None = Field(None, ge=1)
     diversity: float | None = Field(None, ge=0, le=1)
-    model: str | None = Field(None, pattern=rf"^{NAME.pattern}$")
+    model: Name | None = None
 
     @field_validator("mode")
     @classmethod
@@ -52,7 +50,7 @@ class Experiment(Strict):
     search; `before_days` is how far back the past of CUPED goes.
     """
 
-    name: str = Field(pattern=rf"^{NAME.pattern}$")
+    name: Name
     index: str
     description: str = Field("", max_length=2000)
     kind: Literal["ab", "interleave"] = "ab"

@@ -73,6 +73,12 @@ def bulk(index: str | None = None) -> Response:
     foreign = [it for it in actions if it.index not in UBI_INDICES or it.verb not in VERBS]
     if foreign and len(foreign) == len(actions) and _writes_allowed():
         return from_node(passthrough.ask_node(data))
+    if foreign and len(foreign) < len(actions):
+        return problems.forbidden(
+            f"this body mixes {EVENTS} or {QUERIES}, which are taken here, with "
+            f"{foreign[0].verb} in {foreign[0].index!r}, which is not: send the two as requests of "
+            "their own"
+        )
     if foreign:
         return problems.forbidden(
             f"_bulk takes index and create into {EVENTS} and {QUERIES} alone here, and this body "

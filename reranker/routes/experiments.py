@@ -66,7 +66,10 @@ def start(index: str, name: str) -> Response:
     """Let units take part from now on."""
     if refused := editors.refusal():
         return refused
-    return json_reply(_store().start(generation_of(index).index, name).said())
+    own = generation_of(index).index
+    if _store().read(own, name) is None:
+        return _no_experiment(name)
+    return json_reply(_store().start(own, name).said())
 
 
 @blueprint.post("/<index>/_experiments/<name>/_stop")
@@ -74,7 +77,10 @@ def stop(index: str, name: str) -> Response:
     """End it; everyone is answered alike again."""
     if refused := editors.refusal():
         return refused
-    return json_reply(_store().stop(generation_of(index).index, name).said())
+    own = generation_of(index).index
+    if _store().read(own, name) is None:
+        return _no_experiment(name)
+    return json_reply(_store().stop(own, name).said())
 
 
 @blueprint.get("/<index>/_experiments/<name>/_report")

@@ -16,8 +16,9 @@ import yaml
 from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule as Route
 
+from reranker.definitions.definition import NAME
 from reranker.routes.reply import json_reply
-from reranker.rules.rule import RULE_ID, Rule
+from reranker.rules.rule import Rule
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -109,7 +110,7 @@ def _schema(route: Route, name: str) -> dict[str, Any]:
     if items := getattr(route._converters[name], "items", None):
         return {"type": "string", "enum": sorted(items)}
     if name == "rule_id":
-        return {"type": "string", "pattern": f"^{RULE_ID.pattern}$"}
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
     return {"type": "string", "minLength": 1}
 
 

@@ -1,9 +1,12 @@
 """Elasticsearch's read routes, passed through byte for byte from an allow-list.
 
-Writes and administration are refused with 403, unless the gateway's setting allows them.
+Writes and administration are refused with 403, unless the gateway's setting allows them. A route of
+our own that is asked by a wrong method says by which it is to be asked; where the node has an index
+of that name, reading it is the node's to answer.
 """
 
 import re
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from flask import Blueprint, Response, current_app, request
@@ -57,12 +60,29 @@ def allowed(method: str, path: str) -> bool:
 @blueprint.route("/<path:path>", methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
 def anything(path: str) -> Response:  # noqa: ARG001 - the raw path is passed on
     """Any route that is not one of ours."""
+    methods = own_methods(request.path)
     if not allowed(request.method, _as_segments()) and not writes_allowed():
+        if methods:
+            return problems.wrong_method(methods)
         return problems.forbidden(
             f"{request.method} {request.path} writes or administers: ask Elasticsearch itself, or "
             "set HITWEAVE_GATEWAY_ALLOW_WRITES=true"
         )
-    return from_node(ask_node())
+    answer = ask_node()
+    if methods and answer.status == HTTPStatus.NOT_FOUND and request.method != "HEAD":
+        return problems.wrong_method(methods)
+    return from_node(answer)
+
+
+def own_methods(path: str) -> list[str]:
+    """By which methods a route of ours is asked that bears no name of Elasticsearch's; none where
+    there is no such route.
+    """
+    if path.startswith("/_") or path == "/":
+        return []
+    every = current_app.url_map.iter_rules()
+    routes = (it for it in every if it.rule == path and not it.arguments)
+    return sorted({method for it in routes for method in it.methods or ()} - {"HEAD", "OPTIONS"})
 
 
 def ask_node(body: bytes | None = None, target: str | None = None) -> Answer:

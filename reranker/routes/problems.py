@@ -3,10 +3,11 @@
 What Elasticsearch answered is handed on as it is.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from indexer.errors import AskedWrongly, CouldNotReach, HitweaveError
@@ -36,6 +37,15 @@ def _body(status: int, kind: str, reason: str, **extra: Any) -> dict[str, Any]:
 def forbidden(reason: str) -> Response:
     """What this gateway does not do."""
     return problem(403, "security_exception", reason)
+
+
+def wrong_method(methods: Sequence[str]) -> Response:
+    """A route of ours asked by a method that it has not."""
+    allowed = ", ".join(methods)
+    reason = f"{request.method} {request.path}: this is asked by {allowed}"
+    answer = problem(405, "hitweave_http_exception", reason)
+    answer.headers["Allow"] = allowed
+    return answer
 
 
 def _refused(error: Refused) -> Response:

@@ -16,6 +16,7 @@ from reranker import answer
 from reranker.retrieval.request import PassThrough, RankedRequest, parse
 from reranker.routes import editors, problems
 from reranker.routes.access import generation_of, process
+from reranker.routes.body import sent_object
 from reranker.routes.passthrough import ask_node, writes_allowed
 from reranker.routes.reply import from_node, json_reply
 from reranker.routes.search import call, defaults, in_old_form
@@ -36,7 +37,7 @@ def all_rules(index: str) -> Response:
     return json_reply(_state(stored))
 
 
-@blueprint.get("/<index>/_rules/<rule_id>")
+@blueprint.get("/<index>/_rules/<path:rule_id>")
 def one_rule(index: str, rule_id: str) -> Response:
     """A rule as it is drafted; as it is live where its draft is gone."""
     if refused := editors.refusal():
@@ -48,7 +49,7 @@ def one_rule(index: str, rule_id: str) -> Response:
     return json_reply({"rule": rule.as_stored(found), "state": _state_of(stored, rule_id)})
 
 
-@blueprint.put("/<index>/_rules/<rule_id>")
+@blueprint.put("/<index>/_rules/<path:rule_id>")
 def put_rule(index: str, rule_id: str) -> Response:
     """Keep a rule as a draft."""
     if refused := editors.refusal():
@@ -61,7 +62,7 @@ def put_rule(index: str, rule_id: str) -> Response:
     return json_reply({"rule": rule.as_stored(asked), "state": _state_of(stored, rule_id)})
 
 
-@blueprint.delete("/<index>/_rules/<rule_id>")
+@blueprint.delete("/<index>/_rules/<path:rule_id>")
 def delete_rule(index: str, rule_id: str) -> Response:
     """Take a draft away; a live rule goes with the next publishing."""
     if refused := editors.refusal():
@@ -120,9 +121,9 @@ def _asked(generation: Generation) -> RankedRequest:
 
 def _sent() -> dict[str, Any]:
     """The JSON object of this request; raises InvalidRequest also for one that is no query."""
-    body = decoded(request.get_data())
-    if body is None:
-        raise InvalidRequest(f"the body must be a JSON object of {DEPTH_MAX} levels at the most")
+    body = sent_object()
+    if decoded(request.get_data()) is None:
+        raise InvalidRequest(f"the body is nested too deep: {DEPTH_MAX} levels at the most")
     return body
 
 

@@ -17,12 +17,11 @@ from pydantic import (
 )
 
 from reranker.definitions import definition
-from reranker.definitions.definition import Strict
+from reranker.definitions.definition import Name, Strict
 
 POSITION_MAX = 100
 IDS_MAX = 1000
 TEXT_CHARACTERS_MAX = 500
-RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REDIRECT = re.compile(r"(?:https?://|/(?!/))\S*")
 
 Value = str | bool | int | float
@@ -152,7 +151,7 @@ class Then(Strict):
 class Rule(Strict):
     """One rule of an index."""
 
-    id: str = Field(pattern=rf"^{RULE_ID.pattern}$")
+    id: Name
     index: str
     name: str = Field("", max_length=200)
     enabled: bool = True

@@ -195,8 +195,12 @@ def test_a_bulk_request_with_anything_else_is_refused_as_a_whole(
         [into_events, event, {"delete": {"_index": "ubi_events", "_id": "1"}}],
         [into_events, event, {"update": {"_index": "ubi_events", "_id": "1"}}, {"doc": {}}],
     ):
-        with pytest.raises(AuthorizationException):
+        with pytest.raises(
+            AuthorizationException, match="this body mixes ubi_events or ubi_queries"
+        ):
             gateway.bulk(operations=operations)
+    with pytest.raises(AuthorizationException, match="alone here"):
+        gateway.bulk(operations=operations[2:])
     assert journalled(es, shop)["ubi_events"] == 0
 
 

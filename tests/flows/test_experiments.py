@@ -254,6 +254,14 @@ def test_what_cannot_be_an_experiment_is_refused(
     assert lab.ask("GET", "/wrong")[0] == 404
 
 
+@pytest.mark.parametrize("rest", ["", "/_start", "/_stop", "/_report"])
+def test_an_experiment_that_nobody_drafted_is_not_there(lab: Lab, rest: str) -> None:
+    method, body = ("POST", {}) if rest in ("/_start", "/_stop") else ("GET", None)
+    status, answer = lab.ask(method, f"/unheard-of{rest}", body)
+    assert (status, answer["error"]["type"]) == (404, "resource_not_found_exception")
+    assert "unheard-of" in answer["error"]["reason"]
+
+
 def test_what_was_started_is_never_changed(lab: Lab, tmp_path: Path) -> None:
     lab.run("fixed")
     status, answer = lab.ask("PUT", "/fixed", {"arms": ARMS, "alpha": 0.1})

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -347,6 +348,24 @@ def test_what_cannot_work_is_refused_when_it_is_written(desk: Desk, then: Any, s
     status, answer = desk.ask("PUT", "/wrong", {"then": then})
     assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception")
     assert said in answer["error"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [("{oops", "not JSON: unexpected"), ([], "must be a JSON object")]
+)
+def test_what_is_no_json_object_is_told_so(desk: Desk, body: Any, said: str) -> None:
+    for method, rest in (("PUT", "/wrong"), ("POST", "/_preview")):
+        status, answer = desk.ask(method, rest, body)
+        assert status == 400
+        assert said in answer["error"]["reason"]
+        assert body == [] or "line 1 column 2" in answer["error"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "置顶", "_x", "x" * 65])
+def test_what_cannot_be_an_id_is_refused_with_what_can(desk: Desk, name: str) -> None:
+    status, answer = desk.ask("PUT", f"/{quote(name, safe='')}", {"then": {"hide": ["x"]}})
+    assert status == 400
+    assert f"id: {name!r} cannot be one: use up to 64 of the letters" in answer["error"]["reason"]
 
 
 @pytest.mark.parametrize(

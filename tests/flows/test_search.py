@@ -491,6 +491,21 @@ def test_embed_gives_the_vectors_that_the_index_was_made_with(
     assert (status, answer["error"]["type"]) == (400, "illegal_argument_exception")
 
 
+def test_reading_a_route_of_ours_is_reading_an_index_where_there_is_one(
+    stack: Stack, es: Elasticsearch, shop: str
+) -> None:
+    status, headers, answer = raw(stack, "GET", "/embed")
+    assert (status, headers["allow"], answer["status"]) == (405, "POST", 405)
+    assert raw(stack, "HEAD", "/embed")[0] == 404
+    (concrete,) = es.indices.get_alias(name=shop).body
+    es.indices.put_alias(index=concrete, name="embed")
+    try:
+        status, _, answer = raw(stack, "GET", "/embed")
+        assert (status, len(answer)) == (200, 1)
+    finally:
+        es.indices.delete_alias(index=concrete, name="embed")
+
+
 def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: str) -> None:
     candidates = [{"id": "other-2", "bm25": 1.0}, {"id": "other-0"}, {"id": "lamp-1", "bm25": 0.5}]
     body = {"index": shop, "query": "earphones", "candidates": candidates, "explain": True}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reranker.routes.passthrough import allowed
+from reranker.app import create_app
+from reranker.routes.passthrough import allowed, own_methods
 
 READS = [
     ("GET", "/_cat/indices"),
@@ -64,3 +65,25 @@ def test_reading_is_allowed(method: str, path: str) -> None:
 @pytest.mark.parametrize(("method", "path"), WRITES)
 def test_writing_and_administration_are_not(method: str, path: str) -> None:
     assert not allowed(method, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/embed", ["POST"]),
+        ("/health/live", ["GET"]),
+        ("/health", []),
+        ("/", []),
+        ("/_bulk", []),
+        ("/shop", []),
+        ("/<index>/_suggest", []),
+    ],
+)
+def test_our_own_routes_say_by_which_methods_they_are_asked(path: str, methods: list[str]) -> None:
+    app = create_app()
+    with app.app_context():
+        assert own_methods(path) == methods
+    if methods:
+        answer = app.test_client().put(path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(methods))
+        assert methods[0] in answer.get_json()["error"]["reason"]
