@@ -2,6 +2,7 @@
 
 import dataclasses
 import http.client
+import io
 import json
 import uuid
 from collections.abc import Iterator
@@ -11,9 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
+from rich.console import Console
 
+from compose.local.commands import search
 from indexer.behaviour.journal_index import QUERIES
 from indexer.catalogue.context_keys import USUAL
+from indexer.catalogue.mapping import IndexConfig
 from reranker.learning.cases import LoggedSearch
 from reranker.learning.material import read_searches
 from reranker.signals import declared, definition
@@ -558,6 +562,17 @@ def test_health_and_metrics_tell_of_the_whole_sidecar(
     status, _, metrics = raw(stack, "GET", "/metrics")
     assert status == 200
     assert b'hitweave_searches_total{degraded="no",mode="fused"}' in metrics
+
+
+def test_a_long_title_takes_a_few_lines_of_a_terminal() -> None:
+    hit = {"_id": "a", "_score": 1.0, "_source": {"title": "真无线[b]耳机\n" * 500}}
+    shown = io.StringIO()
+    console = Console(file=shown, width=80)
+    console.print(search.table({"hits": {"hits": [hit]}}, IndexConfig()))
+    lines = shown.getvalue().splitlines()
+    assert len(lines) < 10
+    assert "…" in lines[-1]
+    assert "[b]" in shown.getvalue()
 
 
 def test_a_terminal_shows_hits_as_a_table(stack: Stack, shop: str) -> None:

@@ -53,7 +53,6 @@ def table(answer: dict[str, Any], titles: dict[str, str]) -> Table:
     shown.add_column("source")
     shown.add_column("why", overflow="fold")
     for position, it in enumerate(answer["items"], start=1):
-        title = titles.get(it["id"], "")
-        row = (str(position), it["id"], f"{it['score']:.4f}", title, it["source"], it["reason"])
-        shown.add_row(*row)
+        title, why = search.short(titles.get(it["id"], "")), search.short(it["reason"])
+        shown.add_row(str(position), it["id"], f"{it['score']:.4f}", title, it["source"], why)
     return shown

@@ -9,6 +9,7 @@ import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from indexer import settings
@@ -18,6 +19,7 @@ from indexer.errors import AskedWrongly, SidecarUnavailable
 
 MODES = ("fused", "rrf", "knn", "bm25")
 TIMEOUT_SECONDS = 30.0
+TEXT_CELLS_MAX = 120  # of a title or reason, three or four lines of its column
 console = Console()
 
 
@@ -122,10 +124,17 @@ def table(answer: dict[str, Any], config: IndexConfig) -> Table:
             str(position),
             hit["_id"],
             f"{hit['_score']:.4f}" if hit["_score"] is not None else "",
-            str(title or ""),
+            short(str(title or "")),
             str(brand or ""),
             "" if price is None else f"{price} {currency or ''}".strip(),
         )
+    return shown
+
+
+def short(text: str) -> Text:
+    """As much of a text as a row has room for; nothing in it is markup."""
+    shown = Text(" ".join(text.split()))
+    shown.truncate(TEXT_CELLS_MAX, overflow="ellipsis")
     return shown
 
 
