@@ -67,14 +67,16 @@ class Grounds:
         first, end = (int(np.searchsorted(items, hashed, side)) for side in ("left", "right"))
         if first == end:
             return POPULAR
-        of = of[first:end]
-        weights = rows["purchase"][first:end] * self.past.recency_share[of]
+        kept = [at for at in range(first, end) if self._kind(int(of[at])) is not None]
+        if not kept:  # what was returned is no ground
+            return POPULAR
+        of = of[kept]
+        weights = rows["purchase"][kept] * self.past.recency_share[of]
         bought = bool(weights.max() > 0)
-        best = int(of[int(np.argmax(weights if bought else rows["view"][first:end]))])
-        kind = self._kind(best)
-        if not bought or kind is None:
+        best = int(of[int(np.argmax(weights if bought else rows["view"][kept]))])
+        if not bought:
             return Ground("viewed_with", self._ids[best])
-        return Ground(f"bought_with_{kind}", self._ids[best])
+        return Ground(f"bought_with_{self._kind(best)}", self._ids[best])
 
     def _neighbour(self, source: str, row: int, item_id: str) -> Ground:
         history, shown = self._vectors_of(source)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from indexer import identity
 from indexer.behaviour import copurchase, popularity, shopper_profile, state, trending
+from indexer.behaviour.shopper_profile import ShopperEvent
 from reranker.recommend import seeds, sources
 from reranker.recommend.proposals import SHARES, SHARES_BESIDE_SEEDS, merged
 from reranker.recommend.reason import Grounds
@@ -194,6 +195,23 @@ def test_a_reason_names_the_deed_that_it_rests_on() -> None:
     alike = grounds.of("content", 0, "cream")
     assert (alike.key, alike.item_id) == ("like_purchase", "milk")
     assert grounds.of("trending", 0, "tea").key == "popular"
+
+
+def test_what_was_returned_is_no_reason() -> None:
+    events = [
+        *(purchase(i, 10, user="v", basket="b") for i in ("milk", "bread", "tea")),
+        purchase("milk", 5),
+        purchase("tea", 6),
+    ]
+    returned = [ShopperEvent("milk", "return", NOW)]
+    kept = past(events)
+    profile = shopper_profile.fold(shopper_profile.encode(kept.shopper), returned)
+    rest = Past(shopper_profile.decode(profile), None, kept.partners, NOW)
+    assert Grounds(kept, {}).of("bought_together", 0, "bread").item_id == "milk"
+    assert Grounds(rest, {}).of("bought_together", 0, "bread").item_id == "tea"
+    nothing = shopper_profile.fold(profile, [ShopperEvent("tea", "refund", NOW)])
+    none = Past(shopper_profile.decode(nothing), None, kept.partners, NOW)
+    assert Grounds(none, {}).of("bought_together", 0, "bread").key == "popular"
 
 
 def test_a_reason_claims_no_deed_of_what_a_recommendation_was_told_to_start_from() -> None:
