@@ -10,6 +10,7 @@ from indexer import connections
 from indexer import settings as server_settings
 from indexer.errors import InvalidRequest
 from reranker.experiments import experiment, measuring, rendering
+from reranker.experiments.arm_models import check_models
 from reranker.experiments.experiment_store import ExperimentStore
 from reranker.experiments.plan import Wish
 from reranker.routes import editors, problems
@@ -67,8 +68,10 @@ def start(index: str, name: str) -> Response:
     if refused := editors.refusal():
         return refused
     own = generation_of(index).index
-    if _store().read(own, name) is None:
+    trial = _store().read(own, name)
+    if trial is None:
         return _no_experiment(name)
+    check_models(trial.experiment, server_settings.load().models_dir)
     return json_reply(_store().start(own, name).said())
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import click
@@ -58,6 +59,19 @@ def test_a_time_is_said_as_elasticsearch_reads_it(said: str, read: str) -> None:
     )
     command.callback = _said
     assert CliRunner().invoke(command, ["--since", said]).stdout.strip() == read
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_command_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert experiments._moment("1970-01-02") == 86_400.0
+        assert experiments._moment("1970-01-01T09:00:00+08:00") == 3_600.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_metric_that_is_none_is_refused_with_those_that_there_are() -> None:

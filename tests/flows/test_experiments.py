@@ -262,6 +262,19 @@ def test_an_experiment_that_nobody_drafted_is_not_there(lab: Lab, rest: str) -> 
     assert "unheard-of" in answer["error"]["reason"]
 
 
+def test_an_arm_whose_model_is_not_there_is_not_started(lab: Lab) -> None:
+    arms = [ARMS[0], {"name": "trained", "model": "20200101T000000"}]
+    assert lab.ask("PUT", "/future", {"arms": arms, "named_only": True})[0] == 200
+    said = "arm trained asks for the model '20200101T000000'"
+    status, answer = lab.ask("POST", "/future/_start", {})
+    assert status == 400
+    assert said in answer["error"]["reason"]
+    assert "there are: none" in answer["error"]["reason"]
+    refused = lab.stack.run("experiments", "start", "future", "--index", lab.index, check=False)
+    assert (refused.returncode, said in refused.stderr) == (2, True)
+    assert lab.ask("GET", "/future")[1]["status"] == "draft"
+
+
 def test_what_was_started_is_never_changed(lab: Lab, tmp_path: Path) -> None:
     lab.run("fixed")
     status, answer = lab.ask("PUT", "/fixed", {"arms": ARMS, "alpha": 0.1})

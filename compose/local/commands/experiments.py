@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +64,12 @@ def _draft(name: str, file: Path, index: str) -> None:
 @INDEX
 def _start(name: str, index: str) -> None:
     """Let units take part in NAME from now on."""
+    from indexer import settings
+    from reranker.experiments.arm_models import check_models
     from reranker.experiments.experiment_store import ExperimentStore
 
     with _opened(index) as (es, own):
+        check_models(_there(es, own, name).experiment, settings.load().models_dir)
         _print(ExperimentStore(es).start(own, name).said())
 
 
@@ -166,9 +169,10 @@ def _moment(until: str | None) -> float:
     if until is None:
         return time.time()
     try:
-        return datetime.fromisoformat(until).timestamp()
+        moment = datetime.fromisoformat(until)
     except ValueError:
         raise AskedWrongly(f"--until is {until!r}: use an ISO 8601 time") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _print(answer: dict[str, Any]) -> None:
