@@ -45,6 +45,7 @@ class Page:
     explanations: Sequence[Mapping[str, Any] | None] = field(default_factory=tuple)
     explained: Mapping[str, Any] = field(default_factory=dict)  # by id, beside Elasticsearch's form
     told: Mapping[str, Any] = field(default_factory=dict)  # further keys of `hitweave`
+    terminated_early: bool | None = None
 
 
 def search_answer(page: Page) -> dict[str, Any]:
@@ -59,6 +60,8 @@ def search_answer(page: Page) -> dict[str, Any]:
         "_shards": page.shards,
         "hits": hits,
     }
+    if page.terminated_early is not None:
+        answer["terminated_early"] = page.terminated_early
     if page.aggregations is not None:
         answer["aggregations"] = page.aggregations
     if page.suggest is not None:

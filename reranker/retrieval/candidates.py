@@ -62,7 +62,8 @@ class Retrieved:
     `groups` has each candidate's value of the collapse field, None where nothing is collapsed;
     `marks` which of the marks each matches, by their numbers, empty where none were asked for.
     `pinned` are the documents found by id, with their value of the collapse field; `legs` are the
-    hits of each leg.
+    hits of each leg. `terminated_early` is what the keyword leg says of `terminate_after`, None
+    where that was not asked for.
     """
 
     candidates: Candidates
@@ -76,6 +77,7 @@ class Retrieved:
     marks: Sequence[frozenset[int]] = ()
     pinned: Mapping[str, str | None] = field(default_factory=dict)
     legs: Sequence[Sequence[Mapping[str, Any]]] = ()
+    terminated_early: bool | None = None
 
     def marked(self, reason: str) -> "Retrieved":
         """The same retrieval, degraded for `reason`."""
@@ -112,6 +114,7 @@ def decode(
         marks=marks_of(candidates.ids, (*knn, *keyword)),
         pinned={hit["_id"]: _group(hit, collapse_field) for hit in pinned},
         legs=(keyword, knn, pinned),
+        terminated_early=responses.get("keyword", {}).get("terminated_early"),
     )
 
 

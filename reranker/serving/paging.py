@@ -63,6 +63,7 @@ def page(
             total=pin.total,
             shards=retrieved.shards if retrieved else response.ONE_SHARD,
             timed_out=bool(retrieved and retrieved.timed_out),
+            terminated_early=retrieved.terminated_early if retrieved else None,
             window=len(pin.ids),
             model=pin.model,
             degraded=pin.degraded,

@@ -510,6 +510,16 @@ def test_reading_a_route_of_ours_is_reading_an_index_where_there_is_one(
         es.indices.delete_alias(index=concrete, name="embed")
 
 
+@pytest.mark.parametrize("after", [1, 10_000])
+def test_what_the_node_says_of_an_early_end_is_kept(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str, after: int
+) -> None:
+    asked = {"index": shop, "query": MATCH, "terminate_after": after}
+    answer = gateway.search(**asked, ext=own("fused"))
+    assert answer["terminated_early"] == es.search(**asked)["terminated_early"]
+    assert "terminated_early" not in gateway.search(index=shop, query=MATCH, ext=own("fused"))
+
+
 def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: str) -> None:
     candidates = [{"id": "other-2", "bm25": 1.0}, {"id": "other-0"}, {"id": "lamp-1", "bm25": 0.5}]
     body = {"index": shop, "query": "earphones", "candidates": candidates, "explain": True}
