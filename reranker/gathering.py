@@ -103,7 +103,7 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
     known = () if wish.repeats else past.shopper.ids(len(past.shopper))
     # A model has learned from lists merged in the usual way, and says itself what goes with seeds.
     shares = SHARES_BESIDE_SEEDS if wish.seeds and basis.loaded is None else SHARES
-    without = {*wish.seeds, *known}
+    without = {*wish.seeds, *known, *wish.hidden}
     proposals = merged(lists, window=WINDOW, without=without, shares=shares)
     return Proposed(proposals, names.known, missing)
 

@@ -195,7 +195,8 @@ def _by_catalogue(process: Process, wish: Wish, deadline: Deadline) -> Advice:
     """What the catalogue itself calls popular: all that is left without Valkey."""
     config = wish.generation.config
     available = {"bool": {"must_not": [{"term": {config.theirs("available"): False}}]}}
-    must = [available, *([wish.filter] if wish.filter is not None else [])]
+    hidden = {"bool": {"must_not": [{"ids": {"values": sorted(wish.hidden)}}]}}
+    must = [available, hidden, *([wish.filter] if wish.filter is not None else [])]
     by_popularity = {config.theirs("popularity"): {"order": "desc", "missing": "_last"}}
     body = {"query": {"bool": {"filter": must}}, "sort": [by_popularity], "size": wish.size}
     hits = search(process, wish, body, deadline)

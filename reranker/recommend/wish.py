@@ -23,8 +23,8 @@ class Wish:
     `seeds` are items to start from in place of the shopper's history (an item's page, a cart);
     `session` are items looked at in this visit, which count as the newest of the history; `filter`
     is an Elasticsearch query that every item must match. Without `repeats` nothing comes that the
-    shopper has touched before. `diversity` is the dial, None: as the index is configured. `shopper`
-    is a pseudonym.
+    shopper has touched before; what is `hidden` never comes. `diversity` is the dial, None:
+    as the index is configured. `shopper` is a pseudonym.
     """
 
     generation: Generation
@@ -34,6 +34,7 @@ class Wish:
     strategy: Strategy = "hybrid"
     size: int = 10
     repeats: bool = True
+    hidden: frozenset[str] = frozenset()
     filter: Mapping[str, Any] | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)

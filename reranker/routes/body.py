@@ -1,5 +1,6 @@
 """Reading the JSON bodies of Hitweave's own routes."""
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import orjson
@@ -19,6 +20,12 @@ def sent_object() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
     return body
+
+
+def only(body: dict[str, Any], known: Collection[str]) -> None:
+    """Raise InvalidRequest for a field that is none of `known`, such as a misspelt one."""
+    if unknown := sorted(set(body) - set(known)):
+        raise InvalidRequest(f"unknown field {unknown[0]!r}: use {', '.join(sorted(known))}")
 
 
 def required(body: dict[str, Any], name: str, kind: type[T]) -> T:

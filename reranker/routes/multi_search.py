@@ -22,7 +22,7 @@ from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node, raw_target
 from reranker.routes.reply import from_node, json_reply
 from reranker.routes.search import JUDGED_BY_NODE, defaults, in_old_form, ranked
-from reranker.routes.sent import Sent, decoded, speaks_json, without_ours
+from reranker.routes.sent import Sent, check_options, decoded, speaks_json, without_ours
 from reranker.serving import metrics
 
 blueprint = Blueprint("multi_search", __name__)
@@ -97,7 +97,7 @@ def _answer(one: _One, index: str | None) -> dict[str, Any] | None:
     name = one.header.get("index") or index
     name = name[0] if isinstance(name, list) and len(name) == 1 else name
     try:
-        without_ours(one.sent)  # wrong options are refused whatever the index
+        check_options(one.sent.body or {})  # wrong ones are refused whatever the index
         known = not set(one.header) - {"index", *LEG_PARAMS}
         generation = process().generations.find(name) if known and isinstance(name, str) else None
         if generation is None:

@@ -80,6 +80,16 @@ def _unexpected(error: Exception) -> Response:
     )
 
 
+def by_cause(error: Refused) -> Response:
+    """A refusal by the root of it, where the request around it was ours."""
+    answer = error.answer
+    try:
+        cause = dict(orjson.loads(answer.body)["error"]["root_cause"][0])
+        return problem(answer.status, str(cause["type"]), str(cause["reason"]))
+    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError):
+        return from_node(answer)
+
+
 def refusal_body(error: Refused) -> dict[str, Any]:
     """A refusal as one entry of a multi-search."""
     body: dict[str, Any] = orjson.loads(error.answer.body)

@@ -9,10 +9,13 @@ from flask import Blueprint, Response, request
 from indexer.errors import InvalidRequest
 from reranker import recommending
 from reranker.recommend.wish import STRATEGIES, Strategy, Wish
+from reranker.retrieval.fetch import Refused
 from reranker.retrieval.request import Shopper, dial
+from reranker.routes import problems
 from reranker.routes.access import generation_of, process
-from reranker.routes.body import required, sent_object
+from reranker.routes.body import only, required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.serving import ruling
 from reranker.serving.call import pseudonym_of
 from reranker.serving.deadline import Deadline
 
@@ -31,7 +34,10 @@ def recommend() -> Response:
     started = time.perf_counter()
     wish = _wish(sent_object())
     deadline = Deadline(started, process().settings.deadline_ms / 1000.0)
-    advice = recommending.recommend(process(), wish, deadline)
+    try:
+        advice = recommending.recommend(process(), wish, deadline)
+    except Refused as refused:
+        return problems.by_cause(refused)
     return json_reply(
         {
             "took": round(deadline.took_ms()),
@@ -46,10 +52,9 @@ def recommend() -> Response:
     )
 
 
-def _wish(body: Mapping[str, Any]) -> Wish:
+def _wish(body: dict[str, Any]) -> Wish:
     """What the body asks for; raises InvalidRequest, UnknownIndex."""
-    if unknown := sorted(set(body) - FIELDS):
-        raise InvalidRequest(f"unknown field {unknown[0]!r}: use {', '.join(sorted(FIELDS))}")
+    only(body, FIELDS)
     strategy, size = body.get("strategy", "hybrid"), body.get("size", 10)
     if strategy not in STRATEGIES:
         raise InvalidRequest(f"strategy is {strategy!r}: use one of {', '.join(STRATEGIES)}")
@@ -59,17 +64,21 @@ def _wish(body: Mapping[str, Any]) -> Wish:
     if not isinstance(repeats, bool):
         raise InvalidRequest(f"repeats is {repeats!r}: use true or false")
     session_id, session = _session(body)
+    generation = generation_of(required(body, "index", str))
+    wanted, context = _object(body, "filter"), _object(body, "context") or {}
+    rules = process().rules.find(generation.index)
     people = (_text(body, "user_id"), session_id, _text(body, "client_id"))
     return Wish(
-        generation=generation_of(required(dict(body), "index", str)),
+        generation=generation,
         shopper=pseudonym_of(Shopper(*people), process().pseudonym_key),
         seeds=_ids(body, "item_ids"),
         session=session,
         strategy=cast(Strategy, strategy),
         size=size,
         repeats=repeats,
-        filter=_object(body, "filter"),
-        context=_object(body, "context") or {},
+        hidden=ruling.hidden_without_words(rules, wanted, context, process().clock()),
+        filter=wanted,
+        context=context,
         headers=forwarded_headers(request.headers),
         diversity=dial(body["diversity"], "diversity") if "diversity" in body else None,
     )

@@ -15,7 +15,7 @@ from reranker.answer import GivenList, Reranked
 from reranker.retrieval.candidates import Candidates
 from reranker.retrieval.request import Shopper, dial
 from reranker.routes.access import generation_of, process
-from reranker.routes.body import required, sent_object
+from reranker.routes.body import only, required, sent_object
 from reranker.routes.reply import forwarded_headers, json_reply
 from reranker.rules.matching import NO_RULES
 from reranker.serving import explaining
@@ -26,6 +26,9 @@ from reranker.serving.explaining import Explainable
 blueprint = Blueprint("rerank", __name__)
 
 CANDIDATES_MAX = 10_000
+FIELDS = frozenset(
+    ("index", "query", "user_id", "session_id", "client_id", "query_id", "context", "candidates")
+) | {"rank_window_size", "size", "explain", "diversity"}
 NUMBER_MAX = 1e30  # what a sum of such numbers still holds in float32
 
 
@@ -34,6 +37,7 @@ def rerank() -> Response:
     """The candidates in their new order."""
     started = time.perf_counter()
     body = sent_object()
+    only(body, FIELDS)
     given = _given(body)
     size = body.get("size", len(given.candidates))
     if not isinstance(size, int) or size < 0:

@@ -20,7 +20,7 @@ from reranker.routes.body import sent_object
 from reranker.routes.passthrough import ask_node, writes_allowed
 from reranker.routes.reply import from_node, json_reply
 from reranker.routes.search import call, defaults, in_old_form
-from reranker.routes.sent import DEPTH_MAX, decoded
+from reranker.routes.sent import DEPTH_MAX, check_options, decoded
 from reranker.rules import effects, rule
 from reranker.rules.matching import RuleSet
 from reranker.rules.rule_store import RuleStore, Stored, in_order
@@ -113,6 +113,7 @@ def _asked(generation: Generation) -> RankedRequest:
     if isinstance(text := body.get("query"), str):
         fields = list(generation.config.search_fields)
         body["query"] = {"multi_match": {"query": text, "fields": fields}}
+    check_options(body)
     asked = parse(body, request.args.to_dict(), request.headers, defaults(generation))
     if isinstance(asked, PassThrough):
         raise InvalidRequest(f"rules do not apply to this search ({asked.reason})")

@@ -17,7 +17,13 @@ from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, par
 from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node
 from reranker.routes.reply import forwarded_headers, from_node, json_reply
-from reranker.routes.sent import Sent, search_body, speaks_json, without_ours
+from reranker.routes.sent import (
+    Sent,
+    check_options,
+    search_body,
+    speaks_json,
+    without_ours,
+)
 from reranker.serving import metrics
 from reranker.serving.call import Call, new_query_id, pseudonym_of
 from reranker.serving.deadline import Deadline
@@ -36,6 +42,7 @@ def search(index: str) -> Response:
     sent = search_body()
     if sent.body is None:
         return _passed_through("not_json", sent)
+    check_options(sent.body)
     generation = process().generations.find(index)
     if generation is None or not speaks_json():
         return _passed_through("media_type" if generation else "foreign_index", sent)
@@ -53,7 +60,9 @@ def search(index: str) -> Response:
 @blueprint.route("/_search", methods=["GET", "POST"])
 def search_everywhere() -> Response:
     """A search over all indices, a PIT or a scroll: never ranked, only freed of our `ext`."""
-    return _passed_through("no_index", search_body())
+    sent = search_body()
+    check_options(sent.body or {})
+    return _passed_through("no_index", sent)
 
 
 def ranked(

@@ -4,13 +4,14 @@ What is not understood is None or False: Elasticsearch judges it, in its own wor
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from flask import request
 
-from indexer.errors import AskedWrongly
+from indexer.errors import AskedWrongly, InvalidRequest
 from reranker.retrieval import cut
 from reranker.retrieval.request import strip
 from reranker.routes import lines
@@ -24,6 +25,9 @@ _ONE_OR_LINES = re.compile(rf"{_JSON}|{_LINES}|.*\*/\*.*|", re.IGNORECASE)
 # Elasticsearch takes queries of 30 levels; what lies deeper than this is its to refuse.
 DEPTH_MAX = 100
 VERSIONS = ("8", "9")
+OPTIONS = (
+    *("mode", "rank_window_size", "diversity", "explain", "context", "experiment", "record"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,14 @@ def search_body() -> Sent:
     if not text.strip():
         return Sent(text, {})
     return Sent(text, decoded(text))
+
+
+def check_options(body: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest for a key of `ext.hitweave` that there is not, as a misspelt one."""
+    if unknown := sorted(set(strip(body)[2]) - set(OPTIONS)):
+        raise InvalidRequest(
+            f"ext.hitweave.{unknown[0]} is no option of a search: use {', '.join(OPTIONS)}"
+        )
 
 
 def decoded(text: bytes) -> dict[str, Any] | None:

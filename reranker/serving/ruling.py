@@ -39,6 +39,16 @@ def under_rules(call: Call, now: float) -> Call:
     return under(call, effects.of(call.rules.matching(seen)))
 
 
+def hidden_without_words(
+    rules: RuleSet, wanted: Mapping[str, Any] | None, context: Mapping[str, Any], now: float
+) -> frozenset[str]:
+    """What is hidden where nobody searches: by rules that no query must read for, of those goods
+    that the filter `wanted` asks for.
+    """
+    seen = matching.seen("", clause.clauses(wanted), context, now)
+    return frozenset(effects.of(rules.matching(seen)).hidden)
+
+
 def under(call: Call, found: Effects) -> Call:
     """The call with its request as these effects have it asked."""
     if found == NO_EFFECTS:

@@ -246,14 +246,21 @@ def test_a_wrong_wish_is_refused_with_what_to_do(
     assert says in answer.text
 
 
-def test_a_filter_that_elasticsearch_refuses_is_told_as_it_says(stack: Stack, index: str) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"no_such_query": {}}, "unknown query [no_such_query]"),
+        ({"range": {"price": {"lt": "cheap"}}}, 'For input string: "cheap"'),
+    ],
+)
+def test_a_filter_that_elasticsearch_refuses_is_told_as_it_says(
+    stack: Stack, index: str, wanted: dict[str, Any], says: str
+) -> None:
     answer = requests.post(
-        f"{stack.sidecar_url}/recommend",
-        json={"index": index, "filter": {"no_such_query": {}}},
-        timeout=30,
+        f"{stack.sidecar_url}/recommend", json={"index": index, "filter": wanted}, timeout=30
     )
     assert answer.status_code == 400
-    assert "no_such_query" in answer.text
+    assert says in answer.json()["error"]["reason"]
 
 
 def test_vectors_of_old_versions_are_tidied_away_but_for_the_last(

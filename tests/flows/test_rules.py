@@ -333,6 +333,22 @@ def test_a_given_list_is_under_the_rules_too(desk: Desk, stack: Stack, index: st
     assert (status, answer["items"]) == (200, [])
 
 
+def test_what_is_hidden_everywhere_is_not_recommended(desk: Desk, stack: Stack, index: str) -> None:
+    def recommended(**more: Any) -> list[str]:
+        sent = {"index": index, "item_ids": ["lamp-1"], "strategy": "content", "size": 5, **more}
+        status, _, answer = raw(stack, "POST", "/recommend", sent)
+        assert status == 200, answer
+        return [item["id"] for item in answer["items"]]
+
+    first, second, third = recommended()[:3]
+    desk.draft("everywhere", {"hide": [first]}, when={})
+    desk.draft("on-phones", {"hide": [second]}, when={"context": {"device": "phone"}})
+    desk.draft("for-a-search", {"hide": [third]}, when=WHEN)
+    assert desk.ask("POST", "/_publish", {})[0] == 200
+    everywhere(lambda: recommended()[:2] == [second, third])
+    everywhere(lambda: recommended(context={"device": "phone"})[0] == third)
+
+
 @pytest.mark.parametrize(
     ("then", "said"),
     [

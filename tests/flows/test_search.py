@@ -585,6 +585,32 @@ def test_a_long_title_takes_a_few_lines_of_a_terminal() -> None:
     assert "[b]" in shown.getvalue()
 
 
+@pytest.mark.parametrize("path", ["/{}/_search", "/no-such-index/_search", "/_search"])
+def test_an_option_that_there_is_not_is_refused_by_its_name(
+    stack: Stack, shop: str, path: str
+) -> None:
+    misspelt = {"query": MATCH, "ext": {"hitweave": {"diversty": 0.2}, "ubi": {"colour": "red"}}}
+    status, _, answer = raw(stack, "POST", path.format(shop), misspelt)
+    assert status == 400
+    assert "ext.hitweave.diversty is no option" in answer["error"]["reason"]
+    assert "diversity" in answer["error"]["reason"]
+    lines = f'{{"index": "{shop}"}}\n{json.dumps(misspelt)}\n'
+    _, _, many = raw(stack, "POST", "/_msearch", lines)
+    assert many["responses"][0]["status"] == 400
+    known = misspelt | {"ext": {"hitweave": {"diversity": 0.2}, "ubi": {"colour": "red"}}}
+    assert raw(stack, "POST", f"/{shop}/_search", known)[0] == 200
+
+
+def test_a_field_that_rerank_has_not_is_refused_and_what_candidates_bring_is_not(
+    stack: Stack, shop: str
+) -> None:
+    body = {"index": shop, "query": "lamp", "candidates": [{"id": "lamp-1", "shelf": 3}]}
+    assert raw(stack, "POST", "/rerank", body)[0] == 200
+    status, _, answer = raw(stack, "POST", "/rerank", body | {"diversty": 0.2})
+    assert status == 400
+    assert "unknown field 'diversty'" in answer["error"]["reason"]
+
+
 def test_a_terminal_shows_hits_as_a_table(stack: Stack, shop: str) -> None:
     shown = stack.run("search", shop, "earbuds", "--size", "3", "--explain").stdout
     assert "Wireless earphones" in shown
