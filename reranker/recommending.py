@@ -36,7 +36,6 @@ from reranker.serving.deadline import Deadline
 from reranker.serving.knowledge import Asked, Known
 from reranker.serving.process import Process
 from reranker.serving.reasons import Reason
-from reranker.serving.refill import LOOKED_AT_AGAIN_AFTER_SECONDS
 from reranker.serving.scoring import Fused
 from reranker.serving.titles import Named
 from reranker.serving.varied import Varied
@@ -129,8 +128,7 @@ def _ordered(process: Process, wish: Wish, basis: Basis, proposed: Proposed) -> 
         name, source = proposals.ids[row], proposals.source[row]
         reason = _said(grounds.of(source, place, name), language, proposed.called)
         items.append(Recommended(name, float(scores[row]), source, reason))
-    index, shown = wish.generation.index, [item.id for item in items]
-    process.refill.ask(index, shown, LOOKED_AT_AGAIN_AFTER_SECONDS)
+    process.refill.look(wish.generation.index, [item.id for item in items])
     return Advice(items, fused.model, fused.degraded, found)
 
 

@@ -71,6 +71,8 @@ def read_hashes(
     es: Elasticsearch, concrete: str, ids: Sequence[str]
 ) -> list[StoredDocument | None]:
     """Order and hashes of each document, None where there is none."""
+    if not ids:
+        return []
     wanted = [{"_index": concrete, "_id": item_id} for item_id in ids]
     return [_stored_document(answer) for answer in _mget(es, wanted, RESERVED)]
 

@@ -264,13 +264,12 @@ class Refilled(NamedTuple):
 def refill(
     stores: Stores, generation: Generation, ids: Sequence[str], *, staged: bool = False
 ) -> Refilled:
-    """Write the cards of documents from the index; those of no document go."""
+    """Make cards what the documents say; those of no document go."""
     index = generation.index
-    before = [] if staged else card_store.versions(stores.valkey, index, ids)
-    documents = stored.read_documents(stores.es, generation, ids)
+    wanted = list(ids) if staged else _differing(stores, generation, ids)
     cards: dict[str, tuple[int, bytes]] = {}
     waiting = []
-    for document in documents.values():
+    for document in stored.read_documents(stores.es, generation, wanted).values():
         if document.vector is None or not document.stamp:
             waiting.append(document.id)
             continue
@@ -278,7 +277,18 @@ def refill(
         product = product_in(document.source, generation.config, document.id)
         cards[document.id] = (version, card_store.card_of(product, document.vector, version))
     card_store.put(stores.valkey, index, cards, staged=staged)
-    if not staged:  # of the version read before the documents: a card that came since stays
-        gone = {i: at for i, at in zip(ids, before, strict=True) if at and i not in documents}
-        card_store.drop(stores.valkey, index, gone)
     return Refilled(len(cards), waiting)
+
+
+def _differing(stores: Stores, generation: Generation, ids: Sequence[str]) -> list[str]:
+    """Ids without a card of their document's version; cards without a document are removed."""
+    on_card = dict(zip(ids, card_store.versions(stores.valkey, generation.index, ids), strict=True))
+    known = [item_id for item_id, version in on_card.items() if version is not None]
+    documents = dict(
+        zip(known, stored.read_hashes(stores.es, generation.concrete, known), strict=True)
+    )
+    # Of the versions read before the documents: a card that came since stays.
+    gone = {i: on_card[i] or 0 for i, document in documents.items() if document is None}
+    card_store.drop(stores.valkey, generation.index, gone)
+    same = {i for i, it in documents.items() if it and it.order.version == on_card[i]}
+    return [item_id for item_id in ids if item_id not in gone and item_id not in same]

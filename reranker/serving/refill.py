@@ -7,7 +7,8 @@ from reranker.serving.recorder import Recorder
 
 REFILL_TASK, REFILL_QUEUE = "indexer.tasks.refill_cards", "index"
 ASKED_AGAIN_AFTER_SECONDS = 60.0
-LOOKED_AT_AGAIN_AFTER_SECONDS = 300.0  # at a card that is there
+# Of cards that are there, those of one list in so many seconds are looked at.
+LOOK_SECONDS = 1.0
 REMEMBERED_MAX = 100_000
 
 
@@ -20,19 +21,25 @@ class Refill:
         self._recorder = recorder
         self._clock = clock
         self._asked: dict[tuple[str, str], float] = {}
+        self._looks_at = 0.0
 
-    def ask(
-        self, index: str, ids: Sequence[str], again_after: float = ASKED_AGAIN_AFTER_SECONDS
-    ) -> None:
-        """Let the workers make the cards of these items what their documents say, also where there
-        is none any more; each again after so many seconds.
+    def look(self, index: str, ids: Sequence[str]) -> None:
+        """Now and then, let the workers see whether the documents of these items are still there
+        and as their cards say.
         """
+        now = self._clock()
+        if now >= self._looks_at:
+            self._looks_at = now + LOOK_SECONDS
+            self.ask(index, ids)
+
+    def ask(self, index: str, ids: Sequence[str]) -> None:
+        """Let the workers make the cards of these items what their documents say."""
         now = self._clock()
         if len(self._asked) > REMEMBERED_MAX:
             self._asked.clear()
         for name in ids:
             if self._asked.get((index, name), 0.0) <= now:
-                self._asked[index, name] = now + again_after
+                self._asked[index, name] = now + ASKED_AGAIN_AFTER_SECONDS
                 self._recorder.record(index, name)
 
     def close(self) -> None:

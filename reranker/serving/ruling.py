@@ -45,6 +45,8 @@ def hidden_without_words(
     """What is hidden where nobody searches: by rules that no query must read for, of those goods
     that the filter `wanted` asks for.
     """
+    if not rules:
+        return frozenset()
     seen = matching.seen("", clause.clauses(wanted), context, now)
     return frozenset(effects.of(rules.matching(seen)).hidden)
 
