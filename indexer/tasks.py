@@ -34,7 +34,7 @@ WRITE, EMBED = "indexer.tasks.write_chunk", "indexer.tasks.embed_chunk"
 COPY, STAGE = "indexer.tasks.copy_chunk", "indexer.tasks.stage_cards"
 REFILL, TAKE_UP = "indexer.tasks.refill_cards", "indexer.tasks.take_up_documents"
 LOOK = "indexer.tasks.look_for_written"
-LOOKED = "hw:looked-for-written"
+LOOKED, LOOK_IDS_MAX = "hw:looked-for-written", 2000
 GENERATION_SECONDS = 5
 PACKED_VECTORS_FROM = (9, 3)
 BUSY = frozenset({429, 502, 503, 504})
@@ -185,13 +185,22 @@ def look_for_written() -> None:
     try:
         if inbox.under_way("embed"):
             return
-        es = _stores().es
-        for index in applications.read(es).named:
-            ids = take_up.written_elsewhere(es, _generation(index), rebuild.CHUNK_IDS)
-            if ids:
-                inbox.submit(TAKE_UP, "embed", index=index, ids=ids)
-    except (ApiError, HitweaveError, *RETRYABLE) as error:
+        for index in applications.read(_stores().es).named:
+            _look_in(index)
+    except (ApiError, *RETRYABLE) as error:
         _log.warning("not_looked_for_written", reason=type(error).__name__)
+
+
+def _look_in(index: str) -> None:
+    """An index that cannot be read as ours is passed over."""
+    try:
+        ids = take_up.written_elsewhere(_stores().es, _generation(index), LOOK_IDS_MAX)
+    except HitweaveError as error:
+        _log.warning("not_looked_for_written", index=index, reason=type(error).__name__)
+        return
+    for first in range(0, len(ids), rebuild.CHUNK_IDS):
+        chunk = ids[first : first + rebuild.CHUNK_IDS]
+        inbox.submit(TAKE_UP, "embed", index=index, ids=chunk)
 
 
 @shared_task(base=CatalogueTask, name=TAKE_UP)  # type: ignore[untyped-decorator]
