@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import card
+from indexer.errors import InvalidArtifact
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import definition
 
@@ -46,12 +47,20 @@ class PriorWeights:
 
     @classmethod
     def read(cls, weights: Mapping[str, float]) -> Self:
-        """The weights an artifact carries; a part that it does not name weighs nothing in it."""
+        """The weights an artifact carries; a part that it does not name weighs nothing in it.
+
+        Raises InvalidArtifact for a part that is not known here.
+        """
+        if unknown := sorted(set(weights) - {part.name for part in fields(cls)}):
+            raise InvalidArtifact(
+                f"the prior of this model has a part {unknown[0]!r} that is not known here: it was "
+                "made by a newer version"
+            )
         return cls(**{**{part.name: 0.0 for part in fields(cls)}, **weights})
 
     def as_dict(self) -> dict[str, float]:
-        """Name → weight."""
-        return asdict(self)
+        """Name → weight; `doubt` only where there is any, since models have none."""
+        return {name: weight for name, weight in asdict(self).items() if weight or name != "doubt"}
 
 
 SPACED, UNSPACED = PriorWeights(), PriorWeights(doubt=2.0)

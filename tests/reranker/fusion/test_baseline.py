@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.errors import InvalidArtifact
 from reranker.fusion import baseline
 from reranker.fusion.baseline import PriorWeights
 from reranker.retrieval.candidates import Candidates
@@ -86,6 +87,15 @@ def test_a_title_that_is_not_known_is_not_doubted() -> None:
 
 def test_weights_are_read_as_they_were_written() -> None:
     assert PriorWeights.read(PriorWeights(1.0, 2.0, 3.0).as_dict()) == PriorWeights(1.0, 2.0, 3.0)
+
+
+def test_a_model_names_the_parts_that_versions_before_know() -> None:
+    assert set(PriorWeights().as_dict()) == {"keyword", "cosine", "covered"}
+
+
+def test_a_part_of_a_newer_version_makes_an_artifact_that_is_refused() -> None:
+    with pytest.raises(InvalidArtifact, match="newer version"):
+        PriorWeights.read({"keyword": 4.0, "cosine": 4.0, "unheard_of": 1.0})
 
 
 def test_a_part_that_an_older_artifact_does_not_name_weighs_nothing() -> None:
