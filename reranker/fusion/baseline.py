@@ -36,8 +36,9 @@ _CARD = definition.INDEX["card"]
 class PriorWeights:
     """Parts of the prior, in units of log odds; an artifact carries those it was trained on.
 
-    Keyword score and covered words count by that share to the power `doubt`, the latter by the
-    share itself at least; of a model it is 0, so that what is learned from it starts from a line.
+    What words say counts by the share of the query's words in the title: the keyword score by that
+    share to the power `doubt`, the covered words by the share itself at least. The doubt of a model
+    is 0, so that what is learned from it starts from a line.
     """
 
     keyword: float = 2.4
