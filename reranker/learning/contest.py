@@ -36,6 +36,7 @@ from reranker.learning.cases import Case
 from reranker.learning.dataset import Assembly, ListSet, World
 from reranker.learning.equipment import Workshop
 from reranker.learning.mixture import Mixture
+from reranker.learning.moments import Moment
 from reranker.learning.network import HEADS, FusionNetwork
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress
@@ -82,10 +83,10 @@ class Contest:
         )
         if learned is None:
             return None
-        before = _serving_scores(self.registry, self.read, self.plan, self.world)
+        before = self._serving_scores(learned.at_cut)
         manifest = _write(self, learned, before, now)
         tools.finished(manifest.metrics["after"])
-        titles, spoilt = self._titles(manifest)
+        titles, spoilt = self._titles(manifest, learned.at_cut)
         refused = verdict(learned, self.world, before, self.schedule) or spoilt
         if refused is None:
             ready(manifest, learned)
@@ -95,10 +96,10 @@ class Contest:
         answer |= {"whole_titles": titles} if titles else {}
         return {**answer, **manifest.metrics, "data": manifest.data}
 
-    def _titles(self, manifest: Manifest) -> tuple[dict[str, float], str | None]:
+    def _titles(self, manifest: Manifest, at_cut: Moment) -> tuple[dict[str, float], str | None]:
         """How what was written answers the plan's probes, and why it must not serve for that."""
         written = artifact.load(self.registry.path(manifest.version), measured=True)
-        lists = _assembled(self.plan.probes, written, self.read, self.plan, self.world)
+        lists = self._assembled(self.plan.probes, written, at_cut)
         if lists is None:
             return {}, None
         scores = scored_by(Scorer(written), lists, self.world, written)
@@ -106,37 +107,33 @@ class Contest:
         level = self.schedule.seed, self.schedule.alpha
         return known_items.verdict(scores, untrained, lists, *level)
 
+    def _serving_scores(self, at_cut: Moment) -> NDArray[np.floating] | None:
+        """Scores of the held-out lists by the measured network of what serves; None: the prior.
 
-def _serving_scores(
-    registry: Registry, read: material.Material, made: Plan, world: World
-) -> NDArray[np.floating] | None:
-    """Scores of the held-out lists by the measured network of what serves; None: the prior.
+        Its signals are assembled with its own item table. What cannot be loaded does not serve.
+        """
+        version = self.registry.current()
+        if version is None:
+            return None
+        try:
+            serving = artifact.load(self.registry.path(version), measured=True)
+            scorer = Scorer(serving)
+        except InvalidArtifact:
+            return None
+        lists = self._assembled(self.plan.held_out, serving, at_cut)
+        return None if lists is None else scored_by(scorer, lists, self.world, serving)
 
-    Its signals are assembled with its own item table. What cannot be loaded does not serve.
-    """
-    version = registry.current()
-    if version is None:
-        return None
-    try:
-        serving = artifact.load(registry.path(version), measured=True)
-        scorer = Scorer(serving)
-    except InvalidArtifact:
-        return None
-    lists = _assembled(made.held_out, serving, read, made, world)
-    return None if lists is None else scored_by(scorer, lists, world, serving)
-
-
-def _assembled(
-    cases: Sequence[Case], by: Artifact, read: material.Material, made: Plan, world: World
-) -> ListSet | None:
-    """Whole lists of cases by moment, as an artifact sees them."""
-    if not cases:
-        return None
-    own = replace(world, tables=[by.item_table], table_of_moment=[0] * len(made.at))
-    whole = Assembly(keep=None, windows=(_window(world),), keyword_jitter=0.0)
-    replayed = enumerate(moments.replay(read.events, made.at[: cases[-1].moment + 1]))
-    (lists,) = dataset.assemble([(cases, whole)], replayed, own)
-    return lists
+    def _assembled(self, cases: Sequence[Case], by: Artifact, at_cut: Moment) -> ListSet | None:
+        """Whole lists of cases of the cut and later, by moment, as an artifact sees them."""
+        if not cases:
+            return None
+        at = self.plan.at
+        own = replace(self.world, tables=[by.item_table], table_of_moment=[0] * len(at))
+        whole = Assembly(keep=None, windows=(_window(self.world),), keyword_jitter=0.0)
+        first, end = at.index(self.plan.cut), cases[-1].moment + 1
+        replayed = enumerate(moments.replay(self.read.events, at[first:end], at_cut), start=first)
+        (lists,) = dataset.assemble([(cases, whole)], replayed, own)
+        return lists
 
 
 def _window(world: World) -> int:

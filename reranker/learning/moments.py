@@ -3,8 +3,8 @@
 Pure. The fold is `indexer.behaviour.state.fold`, so what training sees is what serving saw.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,14 +55,17 @@ class Moment:
         return query_stats.decode(self.values.get(state.query_stats_key(query)))
 
 
-def replay(events: Sequence[BehaviourEvent], at: Sequence[float]) -> Iterator[Moment]:
-    """The moments `at`, oldest first; `events` in time order.
+def replay(
+    events: Sequence[BehaviourEvent], at: Sequence[float], begun: Moment | None = None
+) -> Iterator[Moment]:
+    """The moments `at`, oldest first; `events` in time order. Those up to a moment that is `begun`
+    with are not folded again.
 
     A yielded moment reads the live dictionary: use it up before asking for the next.
     """
     times = np.array([e.timestamp for e in events])
-    values: dict[str, bytes] = {}
-    done = 0
+    values: dict[str, bytes] = {} if begun is None else dict(begun.values)
+    done = 0 if begun is None else int(np.searchsorted(times, begun.at, side="right"))
     for moment in at:
         end = int(np.searchsorted(times, moment, side="right"))
         while done < end:
@@ -72,3 +75,11 @@ def replay(events: Sequence[BehaviourEvent], at: Sequence[float]) -> Iterator[Mo
             values.update(state.fold({key: values.get(key) for key in keys}, chunk))
             done += len(chunk)
         yield Moment(moment, values)
+
+
+def keeping(replayed: Iterable[Moment], at: float, kept: list[Moment]) -> Iterator[Moment]:
+    """The same moments; the one of `at` is put into `kept`, to begin with another time."""
+    for moment in replayed:
+        if moment.at == at:
+            kept.append(replace(moment, values=dict(moment.values)))
+        yield moment

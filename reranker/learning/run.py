@@ -36,6 +36,7 @@ from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network, score
 from reranker.learning.material import QUERIES_AT_ONCE, Material
 from reranker.learning.mixture import Mixture
+from reranker.learning.moments import Moment
 from reranker.learning.network import FusionNetwork
 from reranker.learning.objective import Trained
 from reranker.learning.plan import Plan
@@ -57,11 +58,12 @@ def silent(_part: str, _total: int) -> Callable[[int], None]:
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """The assembled lists of a plan."""
+    """The assembled lists of a plan, and the state as it was at its cut."""
 
     train: ListSet
     held_out: ListSet
     late: ListSet | None
+    at_cut: Moment
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,7 @@ class Learned:
     served_table: ItemTable
     trained: Trained
     held_out: ListSet
+    at_cut: Moment
     scores: dict[str, NDArray[np.floating]]  # system → a score a row of the held-out lists
     vectors: Vectors
     log: dict[str, Any]
@@ -214,6 +217,7 @@ def learn(
         served_table=served_table,
         trained=trained,
         held_out=lists.held_out,
+        at_cut=lists.at_cut,
         scores=scores,
         vectors=vectors,
         log=log,
@@ -241,9 +245,10 @@ def assembled(
     serving = Assembly(keep=None, windows=(max(schedule.windows),), keyword_jitter=0.0)
     jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
     told = progress("lists", sum(len(cases) for cases, _ in jobs))
-    replayed = enumerate(moments.replay(events, made.at))
-    train, held_out, late = dataset.assemble(jobs, replayed, world, told)
-    return None if train is None or held_out is None else Lists(train, held_out, late)
+    kept: list[Moment] = []
+    replayed = moments.keeping(moments.replay(events, made.at), made.cut, kept)
+    train, held_out, late = dataset.assemble(jobs, enumerate(replayed), world, told)
+    return None if train is None or held_out is None else Lists(train, held_out, late, *kept)
 
 
 def _baselines(lists: Lists, schedule: Schedule, progress: Progress) -> Baselines:

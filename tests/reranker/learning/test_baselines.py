@@ -73,6 +73,35 @@ def test_the_linear_loss_has_the_slope_it_says(known: str | None) -> None:
     assert off < 1e-2 * np.linalg.norm(loss(start)[1])
 
 
+@pytest.mark.parametrize("known", [None, "some"])
+def test_the_curvature_is_that_of_the_slope(known: str | None) -> None:
+    lists = list_set(20, 5)
+    random = np.random.default_rng(0)
+    values = lists.signals.astype(np.float32)
+    shares = random.random((LINES, len(values))).astype(np.float32)
+    added = random.normal(size=values.shape[1]).astype(np.float32)
+    reading = None if known is None else linear.Reading(shares, added)
+    asked = values, lists, 0.01, reading
+    loss, curvature = linear.loss_of(*asked), linear.curvature_of(*asked)
+    at, along = random.normal(scale=0.1, size=(2, values.shape[1] * (LINES if known else 1)))
+    step = 1e-2 * along
+    slope = (loss(at + step)[1] - loss(at - step)[1]) / 2e-2
+    np.testing.assert_allclose(curvature(at) @ along, slope, atol=2e-2 * np.abs(slope).max())
+
+
+def test_the_best_line_is_found_where_signals_say_nearly_the_same() -> None:
+    """At the one best of a convex loss there is no slope left."""
+    lists = list_set(100, 6)
+    values = lists.signals.astype(np.float32)
+    values /= values.std(axis=0) + 1e-2
+    values[:, 1::2] = values[:, ::2][:, : values[:, 1::2].shape[1]] + 0.02 * values[:, 1::2]
+    nothing = np.zeros(values.shape[1], np.float32)
+    loss = linear.loss_of(values, lists, 1e-3)
+    found = linear.fitted(values, lists, 1e-3, nothing)
+    left = [np.abs(loss(it.astype(np.float64))[1]).max() for it in (found, nothing)]
+    assert left[0] < 2e-3 * left[1]
+
+
 def test_what_holds_for_strangers_need_not_hold_for_known_shoppers() -> None:
     """Strangers take what is bought most, known shoppers what is bought with their items."""
     strangers = of_people(list_set(200, 1, signal="purchases_30d"), items=0)
