@@ -33,7 +33,7 @@ from reranker.learning import (
     warm_start,
 )
 from reranker.learning.cases import Case
-from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.equipment import Workshop
 from reranker.learning.mixture import Mixture
 from reranker.learning.moments import Moment
@@ -42,6 +42,7 @@ from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Progress
 from reranker.learning.schedule import Schedule
 from reranker.learning.warm_start import Parent
+from reranker.learning.world import World
 from reranker.signals import definition, drift
 
 TOKENS = ["query", "item", "shopper", *definition.FAMILIES]

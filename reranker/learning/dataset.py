@@ -3,7 +3,7 @@
 Text vectors and histories are kept as rows of the catalogue, so a list costs its signals only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,26 +12,22 @@ from numpy.typing import NDArray
 
 from indexer.behaviour.popularity import PURCHASE
 from indexer.behaviour.shopper_profile import ShopperProfile
-from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.learning import cold_start, logged_signals
 from reranker.learning.cases import Case
 from reranker.learning.derived_queries import SpanStyle, chances
 from reranker.learning.goods import Goods
 from reranker.learning.logged_signals import LoggedSignals
 from reranker.learning.moments import Moment
+from reranker.learning.world import World
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import build
 from reranker.signals.build import ModelInput
-from reranker.signals.item_table import ItemTable
 from reranker.signals.past import Past
 from reranker.signals.situation import HISTORY_MAX, Situation
 
 LABELS = 3
 VARIES_MIN, NEVER_VARIED = 1e-6, 1e6
 BOUGHT = np.array([0.0, 0.0, 1.0], dtype=np.float32)  # labels of a purchase
-Found = Mapping[str, Candidates]  # query → candidates
-# What stands in a list without a search, and the past of its shopper with the list's seeds.
-Propose = Callable[[Case, Moment, ItemTable], tuple[Candidates, Past]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,27 +69,6 @@ class Assembly:
     cold_start: float = 0.0  # how often a derived case's item is shown as untouched
     label_doubt: float = 0.0  # how often its label is drawn from the prior
     style: SpanStyle = field(default_factory=SpanStyle)
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """What lists are assembled from beside the state.
-
-    Candidates are those `found` for a query, or else what `propose` says where it is there.
-    """
-
-    goods: Goods
-    found: Found
-    query_vectors: Mapping[str, NDArray[np.float32]]
-    query_row: Mapping[str, int]
-    tables: Sequence[ItemTable]
-    table_of_moment: Sequence[int]
-    propose: Propose | None = None
-    context_keys: ContextKeys = field(default_factory=lambda: USUAL)
-
-    def table_at(self, moment: int) -> ItemTable:
-        """The table that a moment reads."""
-        return self.tables[self.table_of_moment[moment]]
 
 
 _OF_LISTS = (
@@ -323,6 +298,7 @@ def situation_of(
         context=case.context,
         context_keys=world.context_keys,
         item_table=world.table_at(case.moment),
+        projected=world.projected[world.table_of_moment[case.moment]][items],
     )
 
 

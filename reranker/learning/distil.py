@@ -28,11 +28,12 @@ from reranker.learning import (
     run,
 )
 from reranker.learning.cases import Case
-from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.material import Material
 from reranker.learning.plan import Plan
 from reranker.learning.run import Progress, silent
 from reranker.learning.schedule import Schedule
+from reranker.learning.world import World
 
 WINDOW = 100  # what Elastic's LTR rescores by default
 

@@ -7,6 +7,7 @@ have its item vectors. What is served then learns the days after the cut as well
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from reranker.learning import (
 )
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.baselines import Baselines
-from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network, score
 from reranker.learning.material import QUERIES_AT_ONCE, Material
@@ -44,6 +45,7 @@ from reranker.learning.proposing import Proposer
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors
 from reranker.learning.warm_start import Parent
+from reranker.learning.world import World
 from reranker.signals.item_table import ItemTable
 
 REFIT_RATE = 0.3
@@ -196,6 +198,7 @@ def learn(
     with ThreadPoolExecutor(1) as beside:  # one core each: the trees need none of the network
         waiting = beside.submit(_baselines, lists, schedule, progress)
         measured, shares = _fitted(lesson, log, progress)
+        served = _refitted(measured, shares, lesson, progress)
         against = waiting.result()
     scores = measure.static_scores(lists.held_out)
     scores["prior"] = measure.untrained(lists.held_out, list(world.query_row))
@@ -213,7 +216,7 @@ def learn(
     return Learned(
         measured=measured,
         measured_table=world.tables[world.table_of_moment[made.at.index(made.cut)]],
-        served=_refitted(measured, shares, lesson, progress),
+        served=served,
         served_table=served_table,
         trained=trained,
         held_out=lists.held_out,
@@ -268,13 +271,14 @@ def _found(
     material: Material, queries: Sequence[str], window: int, progress: Progress
 ) -> tuple[list[Any], NDArray[np.float32]]:
     told = progress("candidates", len(queries))
+    firsts = range(0, len(queries), QUERIES_AT_ONCE)
+    batches = [queries[first : first + QUERIES_AT_ONCE] for first in firsts]
     found, vectors = [], []
-    for first in range(0, len(queries), QUERIES_AT_ONCE):
-        batch = queries[first : first + QUERIES_AT_ONCE]
-        candidates, encoded = material.find(batch, window)
-        found += candidates
-        vectors.append(encoded)
-        told(len(batch))
+    with ThreadPoolExecutor(2) as asking:  # one is searched for while the other is read
+        for candidates, encoded in asking.map(material.find, batches, repeat(window)):
+            found += candidates
+            vectors.append(encoded)
+            told(len(candidates))
     return found, np.concatenate(vectors)
 
 

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.learning import taste
-from reranker.learning.dataset import World
 from reranker.learning.material import Material
 from reranker.learning.plan import Plan
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors, vectors_of
 from reranker.learning.warm_start import Parent
+from reranker.learning.world import World
 from reranker.signals.item_table import ItemTable
 
 

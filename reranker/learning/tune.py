@@ -15,7 +15,6 @@ import optuna
 import torch
 
 from reranker.learning import auxiliary, linear, material, plan, run, tables, taste
-from reranker.learning.dataset import World
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network
 from reranker.learning.losses import LOSSES
@@ -25,6 +24,7 @@ from reranker.learning.plan import Plan
 from reranker.learning.run import Progress, silent
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors
+from reranker.learning.world import World
 
 BEFORE_PRUNING = 3  # trials that always run to their end
 TUNED = (

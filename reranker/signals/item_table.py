@@ -36,19 +36,32 @@ class ItemTable:
         return row, self.items[row] == items
 
     def lookup(
-        self, items: NDArray[np.uint64], text_vectors: NDArray[np.float32] | None
+        self,
+        items: NDArray[np.uint64],
+        text_vectors: NDArray[np.float32] | None,
+        projected: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """Behavioural vectors [n, width]; `text_vectors` [n, dims] serve for unknown items."""
+        """Behavioural vectors [n, width]; `text_vectors` [n, dims] serve for unknown items, or
+        what `project` made of them [n, width] before.
+        """
         row, known = self.rows(items)
         if known.all():
             return self.vectors[row]
         found = np.zeros((len(items), self.width), dtype=np.float32)
         found[known] = self.vectors[row[known]]
-        if text_vectors is not None:
-            fits = text_vectors.shape[1] == self.projection.shape[0]
-            if fits:
-                found[~known] = text_vectors[~known] @ self.projection
+        if projected is not None:
+            found[~known] = projected[~known]
+        elif text_vectors is not None:
+            found[~known] = self.project(text_vectors[~known])
         return found
+
+    def project(self, text_vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where items of these text vectors [n, dims] start [n, width]; zeros for a text model
+        of another size.
+        """
+        if text_vectors.shape[1] != self.projection.shape[0]:
+            return np.zeros((len(text_vectors), self.width), dtype=np.float32)
+        return text_vectors @ self.projection
 
     def sized(
         self, items: NDArray[np.uint64], text_vectors: NDArray[np.float32] | None

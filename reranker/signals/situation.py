@@ -46,6 +46,7 @@ class Situation:
     context: Mapping[str, Any] = field(default_factory=dict)
     context_keys: ContextKeys = field(default_factory=lambda: USUAL)
     item_table: ItemTable | None = None
+    projected: NDArray[np.float32] | None = None  # [n, width] by that table, if known before
     prepared: Past | None = None  # of the same shopper, where it was computed before
 
     @cached_property
@@ -68,7 +69,9 @@ class Situation:
     @cached_property
     def item_rows(self) -> NDArray[np.float32] | None:
         """Learned vectors of the candidates [n, width]; None without a table."""
-        return None if self.item_table is None else self.item_table.lookup(self.items, self.vectors)
+        if self.item_table is None:
+            return None
+        return self.item_table.lookup(self.items, self.vectors, self.projected)
 
     @cached_property
     def history(self) -> NDArray[np.void]:

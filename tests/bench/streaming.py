@@ -44,8 +44,8 @@ from reranker.fusion.registry import Registry
 from reranker.fusion.scorer import Scorer
 from reranker.learning import dataset, goods, material, moments
 from reranker.learning.cases import Case
-from reranker.learning.dataset import World
 from reranker.learning.moments import Moment
+from reranker.learning.world import World
 from reranker.retrieval.candidates import Candidates
 from reranker.serving.adaptation import segment_of
 from reranker.signals.build import assemble

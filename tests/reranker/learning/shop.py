@@ -11,6 +11,7 @@ from reranker.learning import goods as catalogue
 from reranker.learning.goods import Goods
 from reranker.learning.material import Material
 from reranker.retrieval.candidates import Candidates
+from reranker.signals.item_table import ItemTable
 
 DAY = 86_400.0
 START = 1_300_000_000.0
@@ -64,6 +65,12 @@ def rounds(shoppers: int = 30, days: int = 120) -> list[BehaviourEvent]:
             kinds = (2 * visit % len(KINDS), (2 * visit + 1) % len(KINDS))
             found += [bought(shopper, float(day), kind) for kind in kinds]
     return sorted(found, key=lambda e: (e.timestamp, e.event_id))
+
+
+def nothing_learned() -> ItemTable:
+    """A table without rows, where every item starts at zero."""
+    nowhere = np.zeros((0, 2), np.float32)
+    return ItemTable(np.zeros(0, np.uint64), nowhere, np.zeros((DIMS, 2), np.float32))
 
 
 def find(queries: Sequence[str], _window: int) -> tuple[list[Candidates], NDArray[np.float32]]:

@@ -14,8 +14,9 @@ from indexer.identity import hashes
 from reranker.fusion.baseline import prior
 from reranker.learning import cold_start, dataset, moments
 from reranker.learning.cases import Case
-from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.vectors import tensors
+from reranker.learning.world import World
 from reranker.signals import build
 from reranker.signals.definition import INDEX, SIGNALS
 from reranker.signals.item_table import ItemTable
@@ -123,7 +124,7 @@ def assembled(case: Case, assembly: Assembly, sold: set[str]) -> ListSet:
         found={QUERY: found},
         query_vectors={QUERY: vector},
         query_row={QUERY: 0},
-        tables=[None],  # type: ignore[list-item]
+        tables=[shop.nothing_learned()],
         table_of_moment=[0],
     )
     replayed = enumerate(moments.replay(events, [AT]))

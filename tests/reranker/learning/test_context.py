@@ -11,9 +11,10 @@ from indexer.behaviour.event import BehaviourEvent
 from indexer.catalogue.context_keys import ContextKeys, Number
 from reranker.learning import dataset, fit, moments, run
 from reranker.learning.cases import Case, LoggedSearch
-from reranker.learning.dataset import Assembly, World
+from reranker.learning.dataset import Assembly
 from reranker.learning.material import Material
 from reranker.learning.run import Learned
+from reranker.learning.world import World
 from tests.reranker.learning import shop
 from tests.reranker.learning.test_gate import SMALL
 

@@ -8,8 +8,9 @@ from indexer.catalogue import card
 from reranker.learning import dataset, moments
 from reranker.learning import goods as catalogue
 from reranker.learning.cases import Case
-from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.derived_queries import SpanStyle, chances
+from reranker.learning.world import World
 from reranker.retrieval.candidates import Candidates
 from tests.reranker.learning import shop
 
@@ -35,7 +36,7 @@ def listed(query: str, target: str, basket: tuple[str, ...] = BASKET) -> ListSet
         found={query: found},
         query_vectors={query: np.ones(shop.DIMS, np.float32)},
         query_row={query: 0},
-        tables=[None],  # type: ignore[list-item]
+        tables=[shop.nothing_learned()],
         table_of_moment=[0],
     )
     labels = dict.fromkeys(basket, (0.0, 0.0, 1.0))

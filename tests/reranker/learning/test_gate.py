@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from reranker.learning import contest, measure, run
-from reranker.learning.dataset import ListSet, World
+from reranker.learning.dataset import ListSet
 from reranker.learning.plan import Plan
 from reranker.learning.run import Learned, Lists
 from reranker.learning.schedule import Schedule
+from reranker.learning.world import World
 from tests.reranker.learning import shop
 from tests.reranker.learning.lists import list_set
 

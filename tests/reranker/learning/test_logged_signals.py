@@ -9,7 +9,8 @@ import pytest
 from indexer.behaviour.event import query_key
 from reranker.learning import dataset, moments
 from reranker.learning.cases import Case
-from reranker.learning.dataset import Assembly, ListSet, World
+from reranker.learning.dataset import Assembly, ListSet
+from reranker.learning.world import World
 from reranker.retrieval.candidates import Candidates
 from reranker.signals import definition
 from reranker.signals.build import HISTORY_FEATURES
@@ -71,7 +72,7 @@ def case(shown: tuple[str, ...], served: Served | None, clicked: str | None = No
 def assembled(one: Case, **how: Any) -> ListSet:
     setting = Assembly(**{"keep": None, "windows": (100,), "keyword_jitter": 0.0, **how})
     events = [e for e in shop.events() if e.timestamp <= AT]
-    one_world = replace(world(), tables=[None])  # type: ignore[list-item]
+    one_world = replace(world(), tables=[shop.nothing_learned()])
     replayed = enumerate(moments.replay(events, [AT]))
     (lists,) = dataset.assemble([([one], setting)], replayed, one_world)
     assert lists is not None
@@ -184,7 +185,7 @@ def test_a_shortened_list_keeps_what_was_shown() -> None:
     shown = tuple(GOODS.ids[10:16])
     one = case(shown, was_served(6))
     events = [e for e in shop.events() if e.timestamp <= AT]
-    one_world = replace(world(), found={QUERY: many}, tables=[None])  # type: ignore[list-item]
+    one_world = replace(world(), found={QUERY: many}, tables=[shop.nothing_learned()])
     (lists,) = dataset.assemble(
         [([one], Assembly(keep=8, windows=(100,), served=True))],
         enumerate(moments.replay(events, [AT])),
