@@ -6,9 +6,10 @@ collectors); both ways go through the same front door.
 
 from flask import Blueprint, Response
 
+from indexer.behaviour import lines
 from indexer.errors import AskedWrongly
-from reranker.routes import collectors, lines, problems, senders
-from reranker.routes.lines import TooLarge
+from reranker.routes import collectors, problems, senders
+from reranker.routes.lines import TooLarge, body
 from reranker.routes.reply import json_reply
 from reranker.serving.front_door import front_door
 
@@ -24,7 +25,7 @@ def _too_large(error: TooLarge) -> Response:
 @blueprint.post("/events")
 def events() -> Response:
     """One event or query, an array of them, or NDJSON; which it is, its fields tell."""
-    numbered = list(lines.numbered(lines.body()))
+    numbered = list(lines.numbered(body()))
     if not numbered:
         raise AskedWrongly("the body is empty: send a UBI event, a query, an array or NDJSON")
     taken = front_door().read(numbered, senders.origin())

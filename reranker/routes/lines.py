@@ -1,10 +1,7 @@
-"""A request's body as numbered lines: one JSON value, an array, or NDJSON; plain or gzip."""
+"""A request's body: plain or gzip, and no longer than it may be."""
 
 import zlib
-from collections.abc import Iterator
-from typing import Any
 
-import orjson
 from flask import current_app, request
 
 from indexer.errors import AskedWrongly
@@ -30,31 +27,6 @@ def body() -> bytes:
     if len(data) > limit:
         raise TooLarge(f"the body is longer than {limit} bytes: send it in parts")
     return data
-
-
-def numbered(data: bytes) -> Iterator[tuple[int, bytes | Any]]:
-    """Its lines, or the members of its array, counted from 1; blank lines are none."""
-    whole = _array_or_object(data)
-    if whole is not None:
-        yield from enumerate(whole, 1)
-        return
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if stripped := line.strip():
-            yield number, stripped
-
-
-def _array_or_object(data: bytes) -> list[Any] | None:
-    """The members of one JSON value over the whole body; None where it is lines."""
-    start = data.lstrip()[:1]
-    if start not in (b"[", b"{"):
-        return None
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        if start == b"{":
-            return None
-        raise AskedWrongly(f"the body is no JSON array: {error}") from None
-    return value if isinstance(value, list) else [value]
 
 
 def _unpacked(data: bytes, limit: int) -> bytes:
