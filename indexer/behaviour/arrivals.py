@@ -65,8 +65,8 @@ class Arrival:
 
 def hand_over(
     valkey: redis.Redis, index: str, documents: Batch, ticket: Ticket | None = None
-) -> None:
-    """Put documents of ubi.read into the stream and wake a worker.
+) -> str:
+    """Put documents of ubi.read into the stream and wake a worker; the id of the entry.
 
     Raises StackFailed when too much waits already, a RedisError when Valkey did not take it, and
     ValkeyUnavailable when it did but nobody can be woken: sending it again is right in every case.
@@ -85,9 +85,10 @@ def hand_over(
         pipe.sadd(INDICES, index)
         pipe.xadd(key(index, "arrived"), {"entry": orjson.dumps(entry)})
         pipe.set(key(index, "woken"), 1, nx=True, ex=WOKEN_SECONDS)
-        *_, nobody_is_woken = pipe.execute()
+        *_, entry_id, nobody_is_woken = pipe.execute()
     if nobody_is_woken:
         wake(index)
+    return str(entry_id.decode())
 
 
 def wake(index: str) -> None:
@@ -111,6 +112,17 @@ def wake_stranded(valkey: redis.Redis) -> list[str]:
             wake(name)
             found.append(name)
     return found
+
+
+def front(valkey: redis.Redis, index: str) -> tuple[int, ...] | None:
+    """The id of the entry that is folded next, as numbers; None where none waits."""
+    entries = cast(Entries, valkey.xrange(key(index, "arrived"), count=1))
+    return place(entries[0][0].decode()) if entries else None
+
+
+def place(entry_id: str) -> tuple[int, ...]:
+    """An entry's id as numbers, which grow in the order of arrival."""
+    return tuple(map(int, entry_id.split("-")))
 
 
 def oldest(valkey: redis.Redis, index: str, documents_max: int) -> list[Arrival]:
