@@ -12,6 +12,7 @@
     ├── CouldNotReach         exit 3: a server or a part is not there
     │   ├── ElasticsearchUnavailable
     │   ├── ValkeyUnavailable
+    │   ├── KafkaUnavailable
     │   ├── SidecarUnavailable
     │   └── StackFailed       a part of the local stack did not start or stop
     └── AnsweredWrongly       exit 1: a part answered what it must not
@@ -83,6 +84,10 @@ class ElasticsearchUnavailable(CouldNotReach):
 
 class ValkeyUnavailable(CouldNotReach):
     """Valkey or Redis does not answer at its address."""
+
+
+class KafkaUnavailable(CouldNotReach):
+    """Kafka does not answer at its address, or does not do what it must."""
 
 
 class SidecarUnavailable(CouldNotReach):

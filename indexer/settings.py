@@ -4,14 +4,26 @@ Each field says its unit in its name. `problems()` checks relations between fiel
 InvalidSettings with all of them at once.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
+import orjson
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from indexer.errors import InvalidSettings
+
+TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+# Said by settings of their own, or what "handed over, then committed" rests on.
+KAFKA_OPTIONS_OURS = frozenset(
+    {
+        *("bootstrap.servers", "metadata.broker.list", "group.id", "client.id"),
+        *("enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof"),
+        *("partition.assignment.strategy", "group.protocol"),
+    }
+)
 
 
 class Checked(BaseSettings):
@@ -73,6 +85,19 @@ class Settings(Checked):
         1_000_000, ge=1000, description="A longer catalogue or event line is rejected."
     )
     events_chunk: int = Field(2000, ge=1, le=20_000, description="Events in one task at the most.")
+    kafka_servers: str | None = Field(
+        None, description="Addresses of Kafka brokers, with commas; unset: events come without it."
+    )
+    kafka_topics: str = Field("ubi", description="Topics that events are read from, with commas.")
+    kafka_group: str = Field(
+        "hitweave", min_length=1, description="Consumer group whose offsets tell what is taken."
+    )
+    kafka_rejected_topic: str = Field(
+        "ubi.rejected", description="Topic for messages that are not taken, with the reason."
+    )
+    kafka_options: SecretStr | None = Field(
+        None, description="JSON object of librdkafka options, as for TLS and SASL; never shown."
+    )
     suggest_shoppers_min: int = Field(
         3,
         ge=1,
@@ -129,9 +154,36 @@ class Settings(Checked):
         """Address that Celery talks to."""
         return self.broker_url or self.valkey_url
 
+    @property
+    def topics(self) -> list[str]:
+        """The topics that events are read from."""
+        return [name.strip() for name in self.kafka_topics.split(",") if name.strip()]
+
+    @property
+    def librdkafka_options(self) -> dict[str, str | int | float | bool]:
+        """The options of Kafka's client; raises InvalidSettings without naming a value."""
+        text = self.kafka_options.get_secret_value() if self.kafka_options else ""
+        try:
+            options = orjson.loads(text) if text.strip() else {}
+        except orjson.JSONDecodeError:
+            options = None
+        if not isinstance(options, dict) or not all(
+            isinstance(value, (str, int, float, bool)) for value in options.values()
+        ):
+            raise InvalidSettings(
+                "HITWEAVE_KAFKA_OPTIONS is not a JSON object of librdkafka options with plain "
+                'values: write it as {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN"}'
+            )
+        if ours := sorted(KAFKA_OPTIONS_OURS & {*options}):
+            raise InvalidSettings(
+                f"HITWEAVE_KAFKA_OPTIONS sets {', '.join(ours)}: leave these to the other "
+                "HITWEAVE_KAFKA_* settings and to Hitweave"
+            )
+        return options
+
     def problems(self) -> list[str]:
         """Relations that do not hold, each as a sentence that says what to change."""
-        found = []
+        found = self._kafka_problems()
         if self.task_time_limit_seconds >= self.visibility_timeout_seconds:
             found.append(
                 f"HITWEAVE_TASK_TIME_LIMIT_SECONDS ({self.task_time_limit_seconds}) must be below "
@@ -140,6 +192,26 @@ class Settings(Checked):
             )
         if self.line_bytes_max > 10 * self.chunk_bytes:
             found.append("HITWEAVE_LINE_BYTES_MAX is over ten chunks: raise HITWEAVE_CHUNK_BYTES")
+        return found
+
+    def _kafka_problems(self) -> list[str]:
+        found = []
+        if not self.topics or not all(map(TOPIC.fullmatch, self.topics)):
+            found.append(
+                f"HITWEAVE_KAFKA_TOPICS ({self.kafka_topics}) must be names of topics, with "
+                "commas: Latin letters, digits, dots, underscores and hyphens"
+            )
+        if not TOPIC.fullmatch(self.kafka_rejected_topic):
+            found.append(f"HITWEAVE_KAFKA_REJECTED_TOPIC ({self.kafka_rejected_topic}) is no topic")
+        if self.kafka_rejected_topic in self.topics:
+            found.append(
+                f"HITWEAVE_KAFKA_REJECTED_TOPIC ({self.kafka_rejected_topic}) is among "
+                "HITWEAVE_KAFKA_TOPICS: what was rejected would be read again for ever"
+            )
+        try:
+            _ = self.librdkafka_options
+        except InvalidSettings as error:
+            found.append(error.message)
         return found
 
 

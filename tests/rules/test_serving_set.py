@@ -16,6 +16,7 @@ NOT_SERVING = (
     "ranx",
     "gymnasium",
     "scipy",
+    "confluent_kafka",
 )
 BLOCK = f"""
 import sys
