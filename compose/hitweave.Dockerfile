@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # Sidecar, workers and command line from uv.lock. EXTRAS adds sets of packages: without any, what
-# answers searches and embeds on a CPU; `--extra worker` adds transformers, `--extra train` training.
+# answers searches and embeds on a CPU; `--extra worker` adds transformers, `--extra train` training,
+# `--extra kafka` what reads events out of Kafka.
 FROM python:3.12-slim AS build
 RUN pip install --no-cache-dir "uv>=0.8"
 ENV UV_CACHE_DIR=/uv-cache UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never

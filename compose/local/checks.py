@@ -9,6 +9,7 @@ from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding, Level
 from compose.local.home import Home
 from compose.local.index_checks import check_indices
+from compose.local.kafka_checks import check_kafka
 from compose.local.part import Readiness
 from compose.local.processes import QUEUES
 from compose.local.readiness import is_ready
@@ -36,6 +37,7 @@ def examine(home: Home) -> Iterator[Finding]:
     yield from check_elasticsearch(usable)
     yield from check_valkey(usable)
     yield from check_workers(usable)
+    yield from check_kafka(usable)
     yield from check_sidecar(usable)
     yield from check_models(usable)
 

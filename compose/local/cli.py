@@ -24,6 +24,7 @@ COMMANDS = {
     "create": "Make an index, or add what is missing to one of your own.",
     "catalogue": "Index products from JSONL or CSV.",
     "events": "Import shopper behaviour (UBI events and queries).",
+    "consume": "Take shopper behaviour out of Kafka, in the foreground.",
     "train": "Learn a fusion model from behaviour; promote it if it is better.",
     "policy": "Learn a slate policy for the long run; promote it if the log says it earns more.",
     "tune": "Search settings of training within a time budget.",

@@ -11,7 +11,7 @@ class Readiness(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["http", "valkey", "celery"]
+    kind: Literal["http", "valkey", "celery", "kafka"]
     url: str
     worker: str | None = None
 

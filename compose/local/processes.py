@@ -1,4 +1,4 @@
-"""Our own processes as parts of the stack: Celery workers by queue, and the sidecar."""
+"""Our own processes as parts of the stack: Celery workers by queue, sidecar, Kafka's consumer."""
 
 import os
 import sys
@@ -14,6 +14,7 @@ WORKER_OF = {queue: f"worker-{queue}" for queue in QUEUES}
 WORKERS = tuple(WORKER_OF.values())
 SIDECAR = "sidecar"
 LEARN_QUEUE, LEARNER = "learn", "worker-learn"
+CONSUMER = "consumer"
 WORKER_ADVICE = "read the log above; `hitweave doctor` checks settings, servers and models"
 
 
@@ -84,6 +85,24 @@ def _celery(
         stop_seconds=30,
         advice=WORKER_ADVICE,
         note=note,
+    )
+
+
+def consumer(home: Home, servers: str, after: tuple[str, ...]) -> Part:
+    """What reads events from Kafka; ready when it is in its group."""
+    name = f"{CONSUMER}@{home.id()}"
+    return Part(
+        name=CONSUMER,
+        command=(*(sys.executable, "-m", "compose.local.cli", "consume"), "--name", name),
+        environment=environment(home),
+        inherits=True,
+        folder=home.folder,
+        log=home.logs / f"{CONSUMER}.log",
+        readiness=Readiness(kind="kafka", url=servers, worker=name),
+        after=after,
+        stop_seconds=20,
+        advice=WORKER_ADVICE,
+        note=f"events from Kafka at {servers}",
     )
 
 

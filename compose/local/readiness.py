@@ -13,7 +13,7 @@ _IMPORTING = threading.Lock()
 
 def is_ready(readiness: Readiness, timeout_seconds: float = 2.0) -> bool:
     """Whether the part answers as a working one does."""
-    ask = {"http": _http, "valkey": _valkey, "celery": _celery}[readiness.kind]
+    ask = {"http": _http, "valkey": _valkey, "celery": _celery, "kafka": _kafka}[readiness.kind]
     return ask(readiness, timeout_seconds)
 
 
@@ -55,3 +55,16 @@ def _celery(readiness: Readiness, timeout_seconds: float) -> bool:
     finally:
         app.close()
     return bool(answers)
+
+
+def _kafka(readiness: Readiness, timeout_seconds: float) -> bool:
+    """Whether a consumer of that name is in the group of the settings."""
+    from indexer import settings
+    from indexer.behaviour import kafka
+    from indexer.errors import HitweaveError
+
+    known = settings.load().model_copy(update={"kafka_servers": readiness.url})
+    try:
+        return readiness.worker in kafka.members(known, timeout_seconds)
+    except HitweaveError:
+        return False

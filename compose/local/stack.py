@@ -107,8 +107,12 @@ def plan(home: Home, wish: Wish, progress: Progress | None = None) -> Plan:
         for queue in processes.QUEUES
         if wish.starts(processes.WORKER_OF[queue])
     ]
-    if settings.load().retrain_hours is not None and wish.starts(processes.WORKER_OF["behaviour"]):
-        parts.append(processes.learner(home, broker))
+    known = settings.load()
+    if wish.starts(processes.WORKER_OF["behaviour"]):
+        if known.retrain_hours is not None:
+            parts.append(processes.learner(home, broker))
+        if known.kafka_servers:
+            parts.append(processes.consumer(home, known.kafka_servers, started))
     if wish.starts(processes.SIDECAR):
         parts.append(processes.sidecar(home, wish.sidecar_port, started))
     made = Plan(stack_id=str(home.id()), parts=tuple(parts))

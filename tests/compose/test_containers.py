@@ -158,7 +158,7 @@ def test_every_command_exists_with_its_options(compose: Compose) -> None:
     lines = [service.command for service in compose.services.values()]
     lines += [s.healthcheck.test[1:] for s in compose.services.values() if s.healthcheck]
     ours = [line[1:] for line in lines if line and line[0] == "hitweave"]
-    assert len(ours) == 8
+    assert len(ours) == 10
     for name, *options in ours:
         usage = CliRunner().invoke(hitweave, [name, "--help"])
         assert usage.exit_code == 0
@@ -208,7 +208,7 @@ def test_dockerfiles_copy_what_exists_and_extras_are_extras(compose: Compose) ->
         build.args["EXTRAS"].removeprefix("--extra ") for build in builds if build and build.args
     }
     declared = (root / "pyproject.toml").read_text()
-    assert extras == {"worker", "train"}
+    assert extras == {"worker", "train", "kafka"}
     assert all(re.search(rf"^{extra} = \[", declared, re.MULTILINE) for extra in extras)
 
 

@@ -93,11 +93,13 @@ def test_servers_that_do_not_answer_are_unreachable() -> None:
         elasticsearch_url=f"http://127.0.0.1:{free_port()}",
         valkey_url=f"redis://127.0.0.1:{free_port()}/0",
         sidecar_url=f"http://127.0.0.1:{free_port()}",
+        kafka_servers=f"127.0.0.1:{free_port()}",
     )
     for check in (
         checks.check_elasticsearch,
         checks.check_valkey,
         checks.check_workers,
+        checks.check_kafka,
         checks.check_sidecar,
     ):
         (found,) = faults(check(nowhere))

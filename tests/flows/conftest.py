@@ -9,6 +9,9 @@ from elasticsearch import Elasticsearch
 from tests.conftest import Stack
 from tests.flows import commands
 from tests.flows.test_search import LAMPS, products
+from tests.kafka_broker import broker
+
+__all__ = ["broker"]
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,9 @@ DEFAULT_PORTS = {"es_port": 9200, "valkey_port": 6379, "sidecar_port": 8600}
 def command(detach: bool, es_port: int | None, port: int | None, **options: Any) -> None:
     """Start Elasticsearch, Valkey, the Celery workers and the sidecar on loopback.
 
-    Ports not given are those that this --home used before. Data stays in --home over `down` and
-    `up`; remove --home after `down` for a fresh stack. Without --detach, Ctrl-C takes all down.
+    Where HITWEAVE_KAFKA_SERVERS is set, also what reads events from there. Ports not given are
+    those that this --home used before. Data stays in --home over `down` and `up`; remove --home
+    after `down` for a fresh stack. Without --detach, Ctrl-C takes all down.
     """
     home = Home(Path(os.environ["HITWEAVE_HOME"]))
     wish = _wish(home, es_port, port, options)
