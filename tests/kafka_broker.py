@@ -6,7 +6,6 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +32,51 @@ offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
+broker.session.timeout.ms=1000
+broker.heartbeat.interval.ms=300
 """
 SECONDS = 30.0
 
 
-@dataclass(frozen=True)
 class Broker:
-    """A running broker; what a shop does with it."""
+    """One node with its data in a folder; what a shop does with it."""
 
-    servers: str
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self.servers = f"127.0.0.1:{port}"
+        self._config, self._log = folder / "server.properties", folder / "broker.log"
+        self._config.write_text(CONFIG.format(port=port, controller=free_port(), folder=folder))
+        java = java_runtime.find(ground.find(Home(folder / "home")))
+        assert java is not None, "the tests of Kafka need the extra `local` or a JDK"
+        self._java = [str(java.program), *OPTIONS, "-cp", class_path()]
+        self._run: subprocess.Popen[bytes] | None = None
+        identity = ("-t", "hitweave-test-cluster0")
+        subprocess.run(
+            [*self._java, "kafka.tools.StorageTool", "format", *identity, "-c", str(self._config)],
+            check=True,
+            capture_output=True,
+        )
+
+    def start(self) -> None:
+        """Return when it answers; with what it held when it was killed."""
+        with self._log.open("ab") as words:
+            started = subprocess.Popen(
+                [*self._java, "kafka.Kafka", str(self._config)], stdout=words, stderr=words
+            )
+        self._run = started
+        until(lambda: started.poll() is not None or self._answers(), "the broker answers")
+        assert started.poll() is None, self._log.read_text()[-4000:]
+
+    def kill(self) -> None:
+        """End it the hard way."""
+        if self._run is not None:
+            self._run.kill()
+            self._run.wait()
 
     def make_topic(self, name: str, partitions: int = 1, **config: str) -> str:
         """A new topic; dots in names of its settings are written as underscores."""
         settings = {key.replace("_", "."): value for key, value in config.items()}
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = self._admin()  # ends its requests when nobody holds it
         made = admin.create_topics([NewTopic(name, partitions, 1, config=settings)])
         made[name].result(SECONDS)
         return name
@@ -72,16 +102,33 @@ class Broker:
     def committed(self, group: str, topic: str) -> int:
         """How many messages the group is done with, by its offsets."""
         reader = Consumer({"bootstrap.servers": self.servers, "group.id": group})
+        found: list[TopicPartition] = []
+
+        def asked() -> bool:
+            try:
+                found[:] = reader.committed(self._parts(topic), timeout=SECONDS)
+            except KafkaException:  # a broker that has just started looks for its groups
+                return False
+            return True
+
         try:
-            found = reader.committed(self._parts(topic), timeout=SECONDS)
+            until(asked, "the group's offsets are known")
             return sum(max(0, part.offset) for part in found)
         finally:
             reader.close()
 
     def _parts(self, topic: str) -> list[TopicPartition]:
-        admin = AdminClient({"bootstrap.servers": self.servers})
-        about = admin.list_topics(topic, timeout=SECONDS).topics[topic]
+        about = self._admin().list_topics(topic, timeout=SECONDS).topics[topic]
         return [TopicPartition(topic, number) for number in about.partitions]
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._admin().list_topics(timeout=1.0).brokers)
+        except KafkaException:
+            return False
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
 
 
 def headers(message: Message) -> dict[str, str]:
@@ -92,31 +139,12 @@ def headers(message: Message) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One broker for the session, with its data in a folder of its own."""
-    folder, port = tmp_path_factory.mktemp("kafka"), free_port()
-    config = folder / "server.properties"
-    config.write_text(CONFIG.format(port=port, controller=free_port(), folder=folder))
-    java = java_runtime.find(ground.find(Home(folder / "home")))
-    assert java is not None, "the tests of Kafka need the extra `local` or a JDK"
-    command = [str(java.program), *OPTIONS, "-cp", class_path()]
-    identity = ("-t", "hitweave-test-cluster0")
-    subprocess.run(
-        [*command, "kafka.tools.StorageTool", "format", *identity, "-c", str(config)],
-        check=True,
-        capture_output=True,
-    )
-    log = folder / "broker.log"
-    with log.open("wb") as words:
-        process = subprocess.Popen(
-            [*command, "kafka.Kafka", str(config)], stdout=words, stderr=words
-        )
-    running = Broker(f"127.0.0.1:{port}")
+    made = Broker(tmp_path_factory.mktemp("kafka"))
     try:
-        until(lambda: process.poll() is not None or _answers(running), "the broker answers")
-        assert process.poll() is None, log.read_text()[-4000:]
-        yield running
+        made.start()
+        yield made
     finally:
-        process.kill()
-        process.wait()
+        made.kill()
 
 
 def class_path() -> str:
@@ -144,14 +172,6 @@ def _fetched() -> list[Path]:
         )
         artifacts = [kafka, *(it.artifact for it in needed if it.scope != "provided")]
         return sorted(Path(str(it.resolve())) for it in artifacts)
-
-
-def _answers(running: Broker) -> bool:
-    quiet = {"bootstrap.servers": running.servers, "log_level": 0}
-    try:
-        return bool(AdminClient(quiet).list_topics(timeout=1.0).brokers)
-    except KafkaException:
-        return False
 
 
 def _all(reader: Consumer, part: TopicPartition) -> Iterator[Message]:

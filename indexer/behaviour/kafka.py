@@ -7,6 +7,8 @@ Options come from HITWEAVE_KAFKA_OPTIONS; their values, which may be secrets, ar
 from collections.abc import Callable
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
 from indexer.errors import AskedWrongly, InvalidSettings, KafkaUnavailable
 from indexer.settings import Settings
 
@@ -19,8 +21,13 @@ AHEAD_KILOBYTES_MAX = 16_384  # read ahead of what is handed over
 DELIVERY_MS = 10_000
 MESSAGE_BYTES_MAX = 100_000_000  # no limit of ours: the broker has its own
 SILENT = 0  # librdkafka's own words; what it says by errors is logged here as everything else
-# What a broker says of a group that nobody has joined yet.
-NO_GROUP = ("GROUP_ID_NOT_FOUND", "COORDINATOR_NOT_AVAILABLE")
+# What brokers say of a group while they have just begun, and of one that nobody has joined yet.
+COORDINATING = (
+    *("COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS"),
+    "NOT_COORDINATOR",
+)
+NO_GROUP = "GROUP_ID_NOT_FOUND"
+AGAIN_SECONDS = 0.1
 VALUE_LENGTH_HIDDEN = 4  # a shorter one may be part of any word, and is no secret
 
 
@@ -77,14 +84,22 @@ def topics(settings: Settings, timeout_seconds: float = ASK_SECONDS) -> set[str]
 
 def members(settings: Settings, timeout_seconds: float = ASK_SECONDS) -> list[str]:
     """The client ids of who is in the group now; raises KafkaUnavailable."""
-    client, errors = _admin(settings), library().KafkaException
+    client, errors, name = _admin(settings), library().KafkaException, settings.kafka_group
+    again = Retrying(
+        retry=retry_if_exception(lambda error: _said(error) in COORDINATING),
+        stop=stop_after_delay(timeout_seconds),
+        wait=wait_fixed(AGAIN_SECONDS),
+        reraise=True,
+    )
+
+    def ask() -> Any:
+        asked = client.describe_consumer_groups([name], request_timeout=timeout_seconds)
+        return asked[name].result()
+
     try:
-        asked = client.describe_consumer_groups(
-            [settings.kafka_group], request_timeout=timeout_seconds
-        )
-        group = asked[settings.kafka_group].result()
+        group = again(ask)
     except errors as error:
-        if error.args[0].name() in NO_GROUP:
+        if _said(error) == NO_GROUP:
             return []
         raise unavailable(settings, error) from error
     return [str(member.client_id) for member in group.members]
@@ -93,9 +108,15 @@ def members(settings: Settings, timeout_seconds: float = ASK_SECONDS) -> list[st
 def unavailable(settings: Settings, error: Exception) -> KafkaUnavailable:
     """What a KafkaException means to whoever started us."""
     return KafkaUnavailable(
-        f"Kafka does not answer at {settings.kafka_servers} ({error.args[0].name()}): see whether "
+        f"Kafka does not answer at {settings.kafka_servers} ({_said(error)}): see whether "
         "the brokers are up, and check HITWEAVE_KAFKA_SERVERS and HITWEAVE_KAFKA_OPTIONS"
     )
+
+
+def _said(error: BaseException) -> str:
+    """The name of what a KafkaException is about; that of the exception where it is another."""
+    told: Any = error.args[0] if error.args else None
+    return str(told.name()) if hasattr(told, "name") else type(error).__name__
 
 
 def _admin(settings: Settings) -> Any:

@@ -5,7 +5,7 @@ without a time happened when its message was written, which also tells it from a
 are as they were when the message is read again.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -85,10 +85,11 @@ class Opened:
 
     def letters(self, rejected: Sequence[Rejected]) -> list[Letter]:
         """The messages of which anything was not taken, in their order."""
+        lengths = Counter(number for number, _ in self.sources)
         reasons = defaultdict(list, {number: [why] for number, why in self.unreadable.items()})
         for it in rejected:
             message, line = self.sources[it.line - 1]
-            alone = sum(number == message for number, _ in self.sources) == 1
+            alone = lengths[message] == 1
             reasons[message].append(it.reason if alone else f"line {line}: {it.reason}")
         return [Letter(self.messages[number], _all(reasons[number])) for number in sorted(reasons)]
 

@@ -25,6 +25,7 @@ from indexer.errors import AskedWrongly, StackFailed
 from indexer.settings import Settings
 
 CHECK_SECONDS = 5.0
+ANSWER_SECONDS = 10.0  # of Elasticsearch; what comes later is asked for again
 
 
 @click.command("consume")
@@ -105,7 +106,8 @@ def _check(known: Settings, *, replays: bool) -> None:
 
 
 def _reader(known: Settings, name: str, assignment: Assignment) -> TopicReader:
-    es, valkey = connections.elasticsearch(known), connections.valkey(known)
+    es = connections.elasticsearch(known, request_timeout=ANSWER_SECONDS, max_retries=0)
+    valkey = connections.valkey(known)
     connections.check_elasticsearch(es, known)
     connections.check_valkey(valkey, known)
     return TopicReader(

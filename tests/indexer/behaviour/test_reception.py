@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import redis
 from elasticsearch import Elasticsearch
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from indexer import inbox
 from indexer.behaviour import applications, fold, intake
@@ -74,7 +76,7 @@ def test_nothing_is_rejected_because_elasticsearch_is_away(valkey: redis.Redis) 
 def test_a_valkey_that_is_away_is_an_error(
     stack: Stack, es: Elasticsearch, known: list[str]
 ) -> None:
-    nowhere = redis.Redis(port=free_port())
+    nowhere = redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0))
     reception = Reception(es, nowhere, pseudonym_key="k", chunk_events=CHUNK)
     with pytest.raises(ValkeyUnavailable, match="ConnectionError"):
         hand_over(reception, reception.take(lines(known[0], 1)))
