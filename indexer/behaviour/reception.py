@@ -50,8 +50,8 @@ class Reception:
     def take(self, lines: Sequence[Line]) -> Intake:
         """The lines sorted by index; where some name an unknown application, it is looked for.
 
-        Raises ElasticsearchUnavailable where it cannot be told which indices there are: nothing
-        is rejected because of that.
+        Raises CouldNotReach where it cannot be told which indices there are, or where there is
+        none yet: nothing is rejected because of that.
         """
         arrived = time.monotonic()
         taken = intake.take(lines, self._terms(arrived - NEWS_SECONDS))
@@ -95,12 +95,18 @@ class Reception:
     def _terms(self, since: float) -> intake.Terms:
         if self._read_at < since:
             begun = time.monotonic()
-            try:
-                self._applications = applications.read(self._es)
-            except (ApiError, TransportError) as error:
-                raise ElasticsearchUnavailable(
-                    f"the indices cannot be read ({type(error).__name__}): see whether "
-                    "Elasticsearch is up"
-                ) from error
+            self._applications = self._read()
             self._read_at = begun
         return intake.Terms(self._applications, self._pseudonym_key, self._clock(), live=True)
+
+    def _read(self) -> Applications:
+        try:
+            found = applications.read(self._es)
+        except (ApiError, TransportError) as error:
+            raise ElasticsearchUnavailable(
+                f"the indices cannot be read ({type(error).__name__}): see whether "
+                "Elasticsearch is up"
+            ) from error
+        if not found.named:
+            raise StackFailed("there is no index yet that events go to: `hitweave create` one")
+        return found

@@ -67,6 +67,16 @@ def test_an_index_made_a_moment_ago_is_known(reception: Reception, known: list[s
     assert reception.take(lines("nowhere", 1)).rejected
 
 
+def test_nothing_is_rejected_before_there_is_an_index(
+    reception: Reception, known: list[str], index_name: str
+) -> None:
+    known.clear()
+    with pytest.raises(StackFailed, match="hitweave create"):
+        reception.take(lines(index_name, 1))
+    known.append(index_name)
+    assert reception.take(lines(index_name, 1)).accepted == 1
+
+
 def test_nothing_is_rejected_because_elasticsearch_is_away(valkey: redis.Redis) -> None:
     nowhere = Elasticsearch(f"http://127.0.0.1:{free_port()}", max_retries=0)
     with nowhere, pytest.raises(ElasticsearchUnavailable, match="see whether"):
