@@ -352,6 +352,11 @@ def batches(
         yield picked, np.where(offset < lengths[picked][:, None], rows, -1)
 
 
+def by_length(lists: ListSet) -> NDArray[np.intp]:
+    """Numbers of lists [lists], short ones first: batches in this order are padded least."""
+    return np.argsort(np.diff(lists.start), kind="stable")
+
+
 def signal_moments(lists: ListSet) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and scale of each signal [signals], for the network's own standardisation.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.course import Course, Fitted, Measure, Task
-from reranker.learning.dataset import ListSet, batches, signal_moments
+from reranker.learning.dataset import ListSet, batches, by_length, signal_moments
 from reranker.learning.distributed import Ranks
 from reranker.learning.equipment import Equipment
 from reranker.learning.network import HEADS, FusionNetwork, NetworkConfig
@@ -135,7 +135,7 @@ def score(
     with torch.no_grad():
         for network in networks:
             network.eval()
-        for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):
+        for picked, rows in batches(lists, by_length(lists), SCORE_LISTS):
             batch, base = tensors(lists, there_vectors, picked, rows)
             heads = [network(*batch.tensors())[0] for network in networks]
             total = base + torch.stack(heads).mean(dim=0) @ head_weights

@@ -4,9 +4,11 @@ The only part of learning that asks servers. Everything after it works on what i
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,24 @@ class Material:
     def titles(self) -> dict[str, str]:
         """Id → title."""
         return dict(zip(self.goods.ids, self.goods.titles, strict=True))
+
+
+def candidates(
+    material: Material, queries: Sequence[str], window: int, told: Callable[[int], None]
+) -> tuple[list[Candidates], Vectors]:
+    """What is found for each query, and query vectors [queries, dims]; `told` how many at a time.
+
+    Some are searched for while others are read.
+    """
+    firsts = range(0, len(queries), QUERIES_AT_ONCE)
+    batches = [queries[first : first + QUERIES_AT_ONCE] for first in firsts]
+    found, vectors = [], []
+    with ThreadPoolExecutor(2) as asking:
+        for some, encoded in asking.map(material.find, batches, repeat(window)):
+            found += some
+            vectors.append(encoded)
+            told(len(some))
+    return found, np.concatenate(vectors)
 
 
 def before(material: Material, until: float) -> Material:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.fusion.graph import opened
-from reranker.learning.dataset import ListSet, batches
+from reranker.learning.dataset import ListSet, batches, by_length
 from reranker.learning.export import named
 from reranker.learning.fit import SCORE_LISTS
 from reranker.learning.vectors import Vectors, tensors
@@ -17,7 +17,7 @@ def scores(
     session = opened(graph, "the exported graph")
     wanted = {i.name for i in session.get_inputs()}
     found = np.empty(len(lists.item), dtype=np.float32)
-    for picked, rows in batches(lists, np.arange(len(lists)), SCORE_LISTS):
+    for picked, rows in batches(lists, by_length(lists), SCORE_LISTS):
         batch, base = tensors(lists, vectors, picked, rows, turned=False)
         feed = {name: array for name, array in named(batch).items() if name in wanted}
         (heads,) = session.run(["heads"], feed)

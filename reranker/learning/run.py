@@ -7,7 +7,6 @@ have its item vectors. What is served then learns the days after the cut as well
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from reranker.learning.baselines import Baselines
 from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network, score
-from reranker.learning.material import QUERIES_AT_ONCE, Material
+from reranker.learning.material import Material, candidates
 from reranker.learning.mixture import Mixture
 from reranker.learning.moments import Moment
 from reranker.learning.network import FusionNetwork
@@ -121,7 +120,8 @@ def prepare(
     if made is None or not made.train or not made.held_out:
         return None
     queries = made.queries
-    found, vectors = _found(material, queries, max(schedule.windows), progress)
+    told = progress("candidates", len(queries))
+    found, vectors = candidates(material, queries, max(schedule.windows), told)
     every, of_moment = tables.over_time(material, made, schedule, parent)
     world = World(
         goods=material.goods,
@@ -197,12 +197,12 @@ def learn(
     )
     with ThreadPoolExecutor(1) as beside:  # one core each: the trees need none of the network
         waiting = beside.submit(_baselines, lists, schedule, progress)
-        measured, shares = _fitted(lesson, log, progress)
+        measured, shares, found = _fitted(lesson, log, progress)
         served = _refitted(measured, shares, lesson, progress)
         against = waiting.result()
     scores = measure.static_scores(lists.held_out)
     scores["prior"] = measure.untrained(lists.held_out, list(world.query_row))
-    scores["fused"] = score(measured, lists.held_out, vectors, trained.weights)
+    scores["fused"] = found
     scores |= against.scores
     log |= against.chosen
     mixed = None
@@ -267,31 +267,16 @@ def _baselines(lists: Lists, schedule: Schedule, progress: Progress) -> Baseline
     )
 
 
-def _found(
-    material: Material, queries: Sequence[str], window: int, progress: Progress
-) -> tuple[list[Any], NDArray[np.float32]]:
-    told = progress("candidates", len(queries))
-    firsts = range(0, len(queries), QUERIES_AT_ONCE)
-    batches = [queries[first : first + QUERIES_AT_ONCE] for first in firsts]
-    found, vectors = [], []
-    with ThreadPoolExecutor(2) as asking:  # one is searched for while the other is read
-        for candidates, encoded in asking.map(material.find, batches, repeat(window)):
-            found += candidates
-            vectors.append(encoded)
-            told(len(candidates))
-    return found, np.concatenate(vectors)
-
-
 def _fitted(
     lesson: Lesson, log: dict[str, Any], progress: Progress
-) -> tuple[list[FusionNetwork], list[float]]:
-    """Members of different seeds, each stopped where its held-out MRR is best; and how much of
-    what each one learned beyond the linear ranker is kept.
+) -> tuple[list[FusionNetwork], list[float], NDArray[np.float32]]:
+    """Members of different seeds, each stopped where its held-out MRR is best; how much of what
+    each one learned beyond the linear ranker is kept; and the scores [rows] of the held-out lists.
     """
     schedule, train = lesson.schedule, lesson.lists.train
     told = progress("training", schedule.members * schedule.epochs * len(train))
     held_out = value_of(lesson.lists.held_out, lesson.vectors, lesson.trained)
-    members, shares = [], []
+    members, shares, scores = [], [], []
     for number in range(schedule.members):
         seed = schedule.seed + number
         network = new_network(train, lesson.vectors, schedule, seed, lesson.direct)
@@ -311,9 +296,10 @@ def _fitted(
             part=f"member_{number}",
             equipment=lesson.equipment,
         )
-        share = _kept_share(fitted.network, lesson)
+        share, kept = _kept(fitted.network, lesson)
         interpolation.go_back(fitted.network, lesson.direct, share)
         shares.append(share)
+        scores.append(kept)
         log[f"member_{number}"] = {
             "share_beyond_linear": share,
             "begun_from": begun,
@@ -322,7 +308,7 @@ def _fitted(
             "held_out_mrr": [round(value, 4) for value in fitted.held_out],
         }
         members.append(fitted.network)
-    return members, shares
+    return members, shares, np.mean(scores, axis=0)
 
 
 def _begun(network: FusionNetwork, parent: Parent | None, number: int) -> str | None:
@@ -333,12 +319,15 @@ def _begun(network: FusionNetwork, parent: Parent | None, number: int) -> str | 
     return parent.version if warm_start.begin(network, weights) else None
 
 
-def _kept_share(network: FusionNetwork, lesson: Lesson) -> float:
-    """The share that is best on the held-out lists, as far as it is ahead beyond noise."""
+def _kept(network: FusionNetwork, lesson: Lesson) -> tuple[float, NDArray[np.float32]]:
+    """The share that is best on the held-out lists, as far as it is ahead beyond noise; and the
+    scores [rows] that it leaves there.
+    """
     held_out, weights = lesson.lists.held_out, lesson.trained.weights
     begun = interpolation.start_of(network, lesson.direct)
     start, end = (score([it], held_out, lesson.vectors, weights) for it in (begun, network))
-    return interpolation.best_share(start, end, measure.Yardstick(held_out).values)
+    share = interpolation.best_share(start, end, measure.Yardstick(held_out).values)
+    return share, start + np.float32(share) * (end - start)
 
 
 def value_of(
