@@ -31,11 +31,12 @@ if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
 
 from reranker import rehearsal  # noqa: E402 - after the metrics' folder is named
 from reranker.app import create_app  # noqa: E402
-from reranker.serving import warmth  # noqa: E402
+from reranker.serving import front_door, warmth  # noqa: E402
 
 app = create_app()
 # A node that just started takes its time.
 warmth.check(app.extensions["hitweave"].get(), rehearsal.SECONDS_MAX)
+front_door.front_door().look()
 rehearsal.rehearse(app.extensions["hitweave"].get())
 # What is there now stays: a request need not wait while the collector looks through all of it.
 gc.collect()

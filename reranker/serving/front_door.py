@@ -7,6 +7,7 @@ whoever sent it.
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,6 +61,13 @@ class FrontDoor:
         self._clock = clock
         self._lookouts: Lookouts[_Read] = Lookouts()
         self._known: _Read | None = None
+
+    def look(self) -> None:
+        """See which indices there are before anybody sends events, so that they are taken though
+        the node hangs by then; one that does not answer now is asked with the first of them.
+        """
+        with suppress(ElasticsearchUnavailable):
+            self._applications(time.monotonic(), ELASTICSEARCH_SECONDS_MAX)
 
     def read(
         self, lines: Iterable[tuple[int, bytes | Any]], origin: Origin = TRUSTED

@@ -5,6 +5,7 @@ import time
 from typing import Any, cast
 
 import pytest
+from elasticsearch import ApiError
 
 from indexer.behaviour.applications import Applications
 from indexer.errors import ElasticsearchUnavailable
@@ -52,3 +53,24 @@ def test_events_do_not_wait_for_a_node_that_hangs(monkeypatch: pytest.MonkeyPatc
     there[0] = Applications({"shop": frozenset({"shop"}), "new": frozenset({"new"})})
     goes_on.set()
     until(lambda: taken(door, new) == 1, "the new index is known")
+
+
+def test_who_looked_before_takes_events_of_a_node_that_hangs_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes_on = threading.Event()
+
+    def read(_es: object) -> Applications:
+        if not goes_on.is_set():
+            raise ApiError("away", cast(Any, None), None)
+        return Applications({"shop": frozenset({"shop"})})
+
+    monkeypatch.setattr(front_door.applications, "read", read)
+    servers = cast(Any, None)  # neither is asked here
+    door = FrontDoor(servers, servers, pseudonym_key="k", chunk_events=10, ttl_seconds=0.0)
+    door.look()
+    assert taken(door) == -1
+    goes_on.set()
+    door.look()
+    goes_on.clear()
+    assert taken(door) == 1
