@@ -7,6 +7,7 @@ import numpy as np
 
 from indexer.identity import hashes
 from reranker.signals import item_table
+from reranker.signals.item_table import ItemTable
 from tests.reranker.signals.situations import item_table as table_of
 from tests.reranker.signals.situations import vector
 
@@ -39,3 +40,18 @@ def test_what_is_written_is_read_again_with_and_without_weights(tmp_path: Path) 
         assert (read.weights is None) == (weights is None)
         if read.weights is not None:
             np.testing.assert_allclose(read.weights, WEIGHTS, rtol=1e-3)
+
+
+def test_what_was_projected_before_stands_for_the_text_of_unknown_items() -> None:
+    random = np.random.default_rng(0)
+    known = np.sort(hashes(["a", "b"]))
+    table = ItemTable(
+        known,
+        random.normal(size=(2, 3)).astype(np.float32),
+        random.normal(size=(4, 3)).astype(np.float32),
+    )
+    asked, text = hashes(["b", "new", "a"]), random.normal(size=(3, 4)).astype(np.float32)
+    found = table.lookup(asked, text, table.project(text))
+    np.testing.assert_allclose(found, table.lookup(asked, text), rtol=1e-5)
+    assert found[1].any()
+    assert not table.project(np.ones((2, 5), np.float32)).any()  # of a text model of another size
