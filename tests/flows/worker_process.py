@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -55,14 +55,14 @@ class WorkerProcess:
                 one.suspend()
             if is_busy():
                 return
-            for one in family:
+            for one in reversed(family):
                 one.resume()
             assert time.monotonic() < until, "the worker was never busy"
             time.sleep(0.01)
 
     def resume(self) -> None:
-        """Let halted processes go on."""
-        for one in (psutil.Process(self.process.pid), *self.children()):
+        """Let halted processes go on: the parent last, which takes away children that ended."""
+        for one in (*self.children(), psutil.Process(self.process.pid)):
             one.resume()
 
     def kill(self) -> None:
@@ -70,7 +70,7 @@ class WorkerProcess:
         children = self.children()
         self.kill_parent()
         for child in children:
-            if child.is_running():
+            with suppress(psutil.NoSuchProcess):
                 child.kill()
         psutil.wait_procs(children, timeout=10)
 
