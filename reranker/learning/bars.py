@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-Part = Callable[[str, int], Callable[[int], None]]
+from reranker.learning import progress
 
 
 @contextmanager
-def bars() -> Iterator[Part]:
+def bars() -> Iterator[progress.Progress]:
     """Takes the name of a part and how much of it there is; gives what counts it down."""
     columns = (
         TextColumn("{task.description}"),

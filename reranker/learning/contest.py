@@ -39,7 +39,8 @@ from reranker.learning.mixture import Mixture
 from reranker.learning.moments import Moment
 from reranker.learning.network import HEADS, FusionNetwork
 from reranker.learning.plan import Plan
-from reranker.learning.run import Learned, Progress
+from reranker.learning.progress import Progress
+from reranker.learning.run import Learned
 from reranker.learning.schedule import Schedule
 from reranker.learning.warm_start import Parent
 from reranker.learning.world import World

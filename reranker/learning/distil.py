@@ -26,12 +26,13 @@ from reranker.learning import (
     measure,
     moments,
     run,
+    threads,
 )
 from reranker.learning.cases import Case
 from reranker.learning.dataset import Assembly, ListSet
 from reranker.learning.material import Material
 from reranker.learning.plan import Plan
-from reranker.learning.run import Progress, silent
+from reranker.learning.progress import Progress, silent
 from reranker.learning.schedule import Schedule
 from reranker.learning.world import World
 
@@ -68,6 +69,7 @@ def distil(
     servers: job.Servers, generation: Generation, schedule: Schedule, progress: Progress = silent
 ) -> Distilled:
     """Learn from the serving model's order; raises AskedWrongly where none serves."""
+    threads.hold_to(schedule.threads)
     registry = Registry(servers.models_dir, generation.index)
     version = registry.current()
     if version is None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from reranker.learning import threads
 from reranker.learning.auxiliary import ItemLabels
 from reranker.learning.course import Course, Fitted, Measure, Task
 from reranker.learning.dataset import ListSet, batches, by_length, signal_moments
@@ -121,7 +122,7 @@ def follow(ranks: Ranks, device: torch.device) -> list[Fitted]:
         task: Task | None = ranks.share(None)
         if task is None:
             return found
-        torch.set_num_threads(task.schedule.threads)
+        threads.hold_to(task.schedule.threads)
         found.append(Course(task, Equipment(device, ranks)).run(None, lambda _: None))
 
 

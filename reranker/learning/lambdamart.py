@@ -1,10 +1,12 @@
 """The strongest baseline: LightGBM LambdaMART on exactly the same signals and lists.
 
 Burges (2010, MSR-TR-2010-82). It has what the network has: rounds chosen by early stopping on the
-held-out lists, then fitted anew to those rounds on all lists that the served network learns. It is
+held-out lists, and as many fitted to all lists that the served network learns. It is
 measured beside the network; what of it serves is decided in `mixture`.
 """
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,28 +49,63 @@ class Fitted:
     rounds: int
 
 
+class _Enough:
+    """Ends a fit after so many rounds, which may become known while it goes on."""
+
+    def __init__(self) -> None:
+        self.rounds = ROUNDS_MAX
+
+    def __call__(self, now: Any) -> None:
+        from lightgbm.callback import EarlyStopException
+
+        if now.iteration + 1 >= self.rounds:
+            raise EarlyStopException(now.iteration, [])
+
+
 def fit(train: ListSet, held_out: ListSet, late: ListSet | None, seed: int, threads: int) -> Fitted:
-    """Choose the rounds on `held_out`, then fit to `train` and `late`."""
+    """Choose the rounds on `held_out`, and fit to `train` and `late` meanwhile: the first trees do
+    not hang on how many follow.
+    """
+    settings = {**PARAMETERS, "seed": seed, "num_threads": threads, "deterministic": True}
+    enough = _Enough()
+    with ThreadPoolExecutor(1) as beside:
+        served = None if late is None else beside.submit(_to_all, train, late, settings, enough)
+        try:
+            measured, rounds = _to_some(train, held_out, settings)
+            enough.rounds = rounds
+        except BaseException:
+            enough.rounds = 0
+            raise
+        last = measured if served is None else served.result()
+    return Fitted(
+        held_out=measured.predict(held_out.signals.astype(np.float32), num_iteration=rounds),
+        measured=measured.model_to_string(num_iteration=rounds).encode(),
+        model=last.model_to_string(num_iteration=rounds).encode(),
+        rounds=rounds,
+    )
+
+
+def _to_some(train: ListSet, held_out: ListSet, settings: Mapping[str, Any]) -> tuple[Any, int]:
+    """Trees of the training lists, and as many rounds as are best on the held-out ones."""
     import lightgbm
 
-    settings = {**PARAMETERS, "seed": seed, "num_threads": threads, "deterministic": True}
     data = _dataset(train)
-    measured = lightgbm.train(
-        settings,
+    made = lightgbm.train(
+        dict(settings),
         data,
         ROUNDS_MAX,
         valid_sets=[_dataset(held_out, data)],
         callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
     )
-    rounds = int(measured.best_iteration or ROUNDS_MAX)
-    served = measured
-    if late is not None:
-        served = lightgbm.train(settings, _dataset(joined(train, late)), rounds)
-    return Fitted(
-        held_out=measured.predict(held_out.signals.astype(np.float32), num_iteration=rounds),
-        measured=measured.model_to_string(num_iteration=rounds).encode(),
-        model=served.model_to_string(num_iteration=rounds).encode(),
-        rounds=rounds,
+    return made, int(made.best_iteration or ROUNDS_MAX)
+
+
+def _to_all(train: ListSet, late: ListSet, settings: Mapping[str, Any], enough: _Enough) -> Any:
+    """Trees of all lists, at least as many as are enough."""
+    import lightgbm
+
+    return lightgbm.train(
+        dict(settings), _dataset(joined(train, late)), ROUNDS_MAX, callbacks=[enough]
     )
 
 

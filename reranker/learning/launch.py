@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import torch
 
-from indexer import connections, settings
+from indexer import settings
 from indexer.catalogue import generation
 from indexer.errors import AskedWrongly, TrainingFailed
 from reranker.evaluation.judgements import read_judgements
@@ -80,21 +80,12 @@ def seconds(until: str | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def servers() -> job.Servers:
-    """Connections that answer, as the settings say; raises what `hitweave` knows how to say."""
-    known = settings.load()
-    es, valkey = connections.elasticsearch(known), connections.valkey(known)
-    connections.check_elasticsearch(es, known)
-    connections.check_valkey(valkey, known)
-    return job.Servers(es, valkey, known.models_dir)
-
-
 def alone(asked: Asked, ranks: Ranks | None = None) -> dict[str, Any]:
     """Run the job in this process, which leads where there are others."""
     known, named = settings.load(), asked.schedule()
     until, judged = seconds(asked.until), asked.judged()
     tracking.check(known.tracking)
-    reached = servers()
+    reached = job.Servers.reached()
     workshop = Workshop(known.home, known.tracking, device(), ranks or Ranks())
     where = generation.resolve(reached.es, asked.index)
     with bars() as progress:
@@ -129,7 +120,7 @@ def over_processes(asked: Asked, processes: int) -> dict[str, Any]:
     seconds(asked.until)
     asked.judged()
     tracking.check(settings.load().tracking)
-    generation.resolve(servers().es, asked.index)
+    generation.resolve(job.Servers.reached().es, asked.index)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*launcher, f"--nproc-per-node={processes}", "-m", "reranker.learning"]
     done = subprocess.run([*command, *asked.arguments()], stdout=subprocess.PIPE, check=False)

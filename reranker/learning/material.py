@@ -89,6 +89,11 @@ def before(material: Material, until: float) -> Material:
     )
 
 
+def detached(material: Material) -> Material:
+    """The material without its servers: it pickles, and finds no candidates."""
+    return replace(material, find=_find_nothing)
+
+
 def read(
     es: Elasticsearch,
     valkey: redis.Redis,
@@ -147,6 +152,10 @@ def _search(source: dict[str, Any]) -> LoggedSearch | None:
         served=served.decode((source.get("hitweave") or {}).get("served")),
         context=context if isinstance(context, dict) else {},
     )
+
+
+def _find_nothing(_queries: Sequence[str], _window: int) -> tuple[list[Candidates], Vectors]:
+    raise RuntimeError("the material was read in another process, whose servers find candidates")
 
 
 def _find(

@@ -26,6 +26,7 @@ from reranker.learning import (
     plan,
     tables,
     taste,
+    threads,
     visits,
     warm_start,
 )
@@ -40,6 +41,7 @@ from reranker.learning.moments import Moment
 from reranker.learning.network import FusionNetwork
 from reranker.learning.objective import Trained
 from reranker.learning.plan import Plan
+from reranker.learning.progress import Progress, silent
 from reranker.learning.proposing import Proposer
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors
@@ -48,13 +50,6 @@ from reranker.learning.world import World
 from reranker.signals.item_table import ItemTable
 
 REFIT_RATE = 0.3
-# Tells which part a run is in, how much of it there is, and gives a function that counts it down.
-Progress = Callable[[str, int], Callable[[int], None]]
-
-
-def silent(_part: str, _total: int) -> Callable[[int], None]:
-    """Progress that nobody looks at."""
-    return lambda _: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +168,7 @@ def learn(
     With a `parent` the networks begin with its weights.
     """
     equipment = equipment or Equipment()
-    torch.set_num_threads(schedule.threads)
+    threads.hold_to(schedule.threads)
     lists = assembled(material.events, made, world, schedule, progress)
     if lists is None:
         return None

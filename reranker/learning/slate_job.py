@@ -22,10 +22,11 @@ from reranker.learning import (
     policy_trial,
     reinforce,
     shop_world,
+    threads,
 )
 from reranker.learning.job import Servers
+from reranker.learning.progress import Progress, silent
 from reranker.learning.reinforce import Schedule, Worth
-from reranker.learning.run import Progress, silent
 from reranker.learning.shop_world import Visit
 from reranker.learning.shopper_env import ShopperEnv
 
@@ -43,6 +44,7 @@ def train(
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Run the job; returns what `hitweave policy` prints."""
+    threads.hold_to(1)
     index = generation.index
     answer: dict[str, Any] = {"index": index, "promoted": False}
     events = list(journal.scan(servers.es, index))

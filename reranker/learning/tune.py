@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-import torch
 
-from reranker.learning import auxiliary, linear, material, plan, run, tables, taste
+from reranker.learning import auxiliary, linear, material, plan, run, tables, taste, threads
 from reranker.learning.equipment import Equipment
 from reranker.learning.fit import fit, heads_of, new_network
 from reranker.learning.losses import LOSSES
 from reranker.learning.material import Material
 from reranker.learning.network import FusionNetwork
 from reranker.learning.plan import Plan
-from reranker.learning.run import Progress, silent
+from reranker.learning.progress import Progress, silent
 from reranker.learning.schedule import Schedule
 from reranker.learning.vectors import Vectors
 from reranker.learning.world import World
@@ -118,7 +117,7 @@ def search(
     `progress` counts seconds of the budget.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    torch.set_num_threads(schedule.threads)
+    threads.hold_to(schedule.threads)
     study = optuna.create_study(
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=schedule.seed),

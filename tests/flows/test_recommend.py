@@ -1,7 +1,9 @@
 """Recommendations end to end: a small shop is learned, and answers for people, carts and nobody."""
 
 import json
+import os
 import uuid
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,12 @@ from indexer import settings
 from indexer.catalogue import card
 from reranker.fusion import artifact, node_file, node_model
 from reranker.fusion.registry import Registry, for_recommendations
-from reranker.learning import taste_index
+from reranker.learning import beside, job, launch, taste_index
 from tests.conftest import Stack
 from tests.reranker.learning import shop as made_up
 
 ONES = np.ones((1, 8), np.float32)
-SCHEDULE = {
+SCHEDULE: dict[str, Any] = {
     "cases": 200,
     "held_out_cases": 100,
     "visit_cases": 300,
@@ -279,3 +281,46 @@ def test_vectors_of_old_versions_are_tidied_away_but_for_the_last(
 def test_the_terminal_shows_titles_and_reasons(stack: Stack, index: str) -> None:
     shown = stack.run("recommend", index, "--user", "u1", "--size", "3")
     assert "blue" in shown.stdout
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Puts another registry in the place of the stack's."""
+
+    def put(name: str) -> None:
+        monkeypatch.setenv("HITWEAVE_MODELS", str(tmp_path / name))
+        settings.load.cache_clear()
+
+    yield put
+    settings.load.cache_clear()
+
+
+def test_it_is_learned_beside_the_searches_as_after_them(
+    index: str,
+    models: Callable[[str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a process of its own where there is enough to learn, to the same end."""
+    schedule, until = tmp_path / "schedule.yaml", iso(made_up.rounds()[-1].timestamp)
+    short = {**SCHEDULE, "cases": 60, "held_out_cases": 30, "epochs": 1, "visit_epochs": 1}
+    schedule.write_text(json.dumps(short))
+    begun: list[object] = []
+    carried_out = beside.carried_out
+
+    def watched(*given: Any) -> Any:
+        begun.append(given[0])
+        return carried_out(*given)
+
+    monkeypatch.setattr(beside, "carried_out", watched)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(job, "BESIDE_EVENTS_MIN", 0)
+    found = []
+    for least in (0, short["visit_cases"] + 1):
+        models(f"from-{least}")
+        monkeypatch.setattr(job, "BESIDE_VISITS_MIN", least)
+        found.append(launch.alone(launch.Asked(index, until, schedule, "full")))
+    one, other = (it["recommendations"] for it in found)
+    assert len(begun) == 1
+    assert (one["after"], one["training"]) == (other["after"], other["training"])
+    assert found[0]["after"] == found[1]["after"]

@@ -67,12 +67,12 @@ def _searched(asked: "Asked", budget: "Budget") -> "tuple[Ground, Tuned] | None"
     """Read, assemble once, search; None where there is too little behaviour."""
     from indexer.catalogue import generation
     from reranker.fusion.registry import Registry
-    from reranker.learning import judged, launch, material, tune
+    from reranker.learning import job, judged, launch, material, tune
     from reranker.learning.bars import bars
     from reranker.learning.equipment import Equipment
 
     schedule, seconds = asked.schedule(), launch.seconds(asked.until)
-    servers = launch.servers()
+    servers = job.Servers.reached()
     where = generation.resolve(servers.es, asked.index)
     with bars() as progress:
         told = progress("journal and catalogue", 1)

@@ -15,7 +15,7 @@ from indexer.catalogue.generation import Generation
 from indexer.catalogue.mapping import IndexConfig
 from indexer.embedding.recipe import Recipe
 from reranker.fusion.registry import Registry
-from reranker.learning import contest, known_items, run
+from reranker.learning import contest, known_items, progress, run
 from reranker.learning import goods as catalogue
 from reranker.learning.cases import Case, LoggedSearch
 from reranker.learning.equipment import Workshop
@@ -163,7 +163,7 @@ def trained(tmp_path: Path) -> dict[str, object]:
     recipe = Recipe(encoder=f"hashed:{shop.DIMS}", dims=shop.DIMS)
     generation = Generation("goods", "goods-000001", IndexConfig(), recipe)
     asked = contest.Contest(Registry(tmp_path, "goods"), generation, QUICK, material, *prepared)
-    told = asked.held(datetime(2026, 1, 1, tzinfo=UTC), run.silent, Workshop())
+    told = asked.held(datetime(2026, 1, 1, tzinfo=UTC), progress.silent, Workshop())
     assert told is not None
     return told
 
