@@ -39,12 +39,40 @@ _LIST_AXES = {
 }
 
 
+class Folded(FusionNetwork):
+    """A network with fewer and larger products, for a runtime that takes as long to begin one as
+    to compute it: constants are multiplied out, and all families are one product.
+    """
+
+    def __init__(self, network: FusionNetwork) -> None:
+        super().__init__(network.config)
+        self.load_state_dict(network.state_dict())
+        config, width = self.config, self.config.width
+        families = torch.zeros(config.signals, len(config.families), width)
+        for place, (layer, columns) in enumerate(zip(self.family, config.families, strict=True)):
+            families[list(columns), place] = cast(nn.Linear, layer).weight.detach().T
+        with torch.no_grad():
+            self.text_weight = self.text_basis @ self.text.weight.T  # [dims, W]
+            self.family_bias = torch.stack([cast(nn.Linear, it).bias for it in self.family])
+        self.family_weight = families.flatten(1)  # [signals, families * W]
+
+    def read(self, vectors: Tensor) -> Tensor:
+        """Text vectors [..., dims] as tokens [..., W]."""
+        return vectors @ self.text_weight + self.text.bias
+
+    def families(self, scaled: Tensor) -> Tensor:
+        """A token for each family of signals [B, n, families, W]."""
+        batch, count, _ = scaled.shape
+        found = (scaled @ self.family_weight).view(batch, count, *self.family_bias.shape)
+        return found + self.family_bias
+
+
 class Ensemble(nn.Module):
     """The mean of several networks."""
 
     def __init__(self, members: Sequence[FusionNetwork]) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members = nn.ModuleList(Folded(member) for member in members)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean heads [B, n, 3], attention [B, n, tokens] and that over the history [B, n, 1 + h].
@@ -52,12 +80,15 @@ class Ensemble(nn.Module):
         The last one is computed by the same nodes once more, which the runtime finds to be equal.
         """
         found = [member(*inputs) for member in self.members]
-        heads = torch.stack([f[0] for f in found]).mean(dim=0)
+        heads = _mean([f[0] for f in found])
         by = dict(zip(INPUTS, inputs, strict=True))
         sides = [by[name] for name in HISTORY_INPUTS]
         looks = [cast(FusionNetwork, member).history_attention(*sides) for member in self.members]
-        attention = torch.stack([f[1] for f in found]).mean(dim=0)
-        return heads, attention, torch.stack(looks).mean(dim=0)
+        return heads, _mean([f[1] for f in found]), _mean(looks)
+
+
+def _mean(found: Sequence[Tensor]) -> Tensor:
+    return found[0] if len(found) == 1 else torch.stack(tuple(found)).mean(dim=0)
 
 
 def to_onnx(members: Sequence[FusionNetwork], *, int8: bool) -> bytes:

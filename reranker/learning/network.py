@@ -129,12 +129,12 @@ class FusionNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Heads [B, n, 3] and attention over tokens [B, n, tokens]."""
         scaled = (signals - self.signal_mean) / self.signal_scale  # [B, n, signals]
-        query = self.read(query_vector)[:, None].expand(-1, signals.shape[1], -1)  # [B, n, W]
         item = self.item(item_vectors, item_rows)
+        query = self.read(query_vector)[:, None].expand_as(item)  # [B, n, W]
         past = self.past(history_vectors, history_rows, history_features)
         shopper = self.shopper(item, past, history_mask)
-        families = [layer(scaled[..., list(c)]) for layer, c in self._families()]
-        tokens = torch.stack([query, item, shopper, *families], dim=2)  # [B, n, T, W]
+        own = torch.stack([query, item, shopper], dim=2)
+        tokens = torch.cat([own, self.families(scaled)], dim=2)  # [B, n, T, W]
         tokens = self.token_norm(tokens + self.token_kind)
         attention = torch.softmax(self.token_gate(tokens).squeeze(-1), dim=-1)  # [B, n, T]
         fused = self.token_value((attention[..., None] * tokens).sum(dim=2))  # [B, n, W]
@@ -166,8 +166,10 @@ class FusionNetwork(nn.Module):
         token: Tensor = self.text(vectors)
         return token
 
-    def _families(self) -> list[tuple[nn.Module, tuple[int, ...]]]:
-        return list(zip(self.family, self.config.families, strict=True))
+    def families(self, scaled: Tensor) -> Tensor:
+        """A token for each family of signals [B, n, families, W]."""
+        columns = zip(self.family, self.config.families, strict=True)
+        return torch.stack([layer(scaled[..., list(c)]) for layer, c in columns], dim=2)
 
     def shopper(self, item: Tensor, past: Tensor, history_mask: Tensor) -> Tensor:
         """Target attention: what the history says when looked at from each item [B, n, W]."""
@@ -181,12 +183,12 @@ class FusionNetwork(nn.Module):
 
     def keys(self, past: Tensor) -> Tensor:
         """What an item looks at: nobody in particular, then the history items [B, 1 + h, W]."""
-        return torch.cat([self.nobody.expand(past.shape[0], -1, -1), past], dim=1)
+        return torch.cat([self.nobody.expand_as(past[:, :1]), past], dim=1)
 
     def looks(self, item: Tensor, keys: Tensor, history_mask: Tensor) -> Tensor:
         """How much each item looks at each key [B, n, 1 + h]; sums to 1 an item."""
         mask = torch.cat([torch.ones_like(history_mask[:, :1]), history_mask], dim=1)
-        logits = item @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5  # [B, n, 1 + h]
+        logits = item @ keys.transpose(1, 2) / self.config.width**0.5  # [B, n, 1 + h]
         weights: Tensor = torch.softmax(logits.masked_fill(~mask[:, None], MASKED), dim=-1)
         return weights
 
@@ -210,7 +212,7 @@ class ListBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.width = heads, width
         self.norm_1 = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -222,12 +224,12 @@ class ListBlock(nn.Module):
 
     def forward(self, state: Tensor, mask: Tensor) -> Tensor:
         """State [B, n, W] after candidates attended to those of the mask [B, n]."""
-        batch, count, width = state.shape
-        qkv = self.qkv(self.norm_1(state)).view(batch, count, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # [B, heads, n, W / heads]
-        logits = query @ key.transpose(-2, -1) / (width // self.heads) ** 0.5
+        (batch, count, _), each = state.shape, self.width // self.heads
+        qkv = self.qkv(self.norm_1(state)).view(batch, count, 3 * self.heads, each).transpose(1, 2)
+        query, key, value = qkv.split(self.heads, dim=1)  # [B, heads, n, W / heads]
+        logits = query @ key.transpose(-2, -1) / each**0.5
         weights = torch.softmax(logits.masked_fill(~mask[:, None, None], MASKED), dim=-1)
-        mixed = (weights @ value).transpose(1, 2).reshape(batch, count, width)
+        mixed = (weights @ value).transpose(1, 2).reshape(batch, count, self.width)
         state = state + self.dropout(self.out(mixed))
         fed: Tensor = self.dropout(self.feed(self.norm_2(state)))
         return state + fed

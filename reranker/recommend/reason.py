@@ -64,25 +64,25 @@ class Grounds:
     def _partner(self, item_id: str) -> Ground:
         items, rows, of = self.past.partner_rows
         hashed = np.uint64(identity.hash64(item_id))
-        first, end = (int(np.searchsorted(items, hashed, side)) for side in ("left", "right"))
-        if first == end:
-            return POPULAR
-        kept = [at for at in range(first, end) if self._kind(int(of[at])) is not None]
+        pairs = slice(*(int(items.searchsorted(hashed, side)) for side in ("left", "right")))
+        whose, rows = of[pairs], rows[pairs]
+        kept = [at for at, item in enumerate(whose.tolist()) if self._kinds[item] is not None]
         if not kept:  # what was returned is no ground
             return POPULAR
-        of = of[kept]
-        weights = rows["purchase"][kept] * self.past.recency_share[of]
+        if len(kept) < len(whose):
+            whose, rows = whose[kept], rows[kept]
+        weights = rows["purchase"] * self.past.recency_share[whose]
         bought = bool(weights.max() > 0)
-        best = int(of[int(np.argmax(weights if bought else rows["view"][kept]))])
+        best = int(whose[int((weights if bought else rows["view"]).argmax())])
         if not bought:
             return Ground("viewed_with", self._ids[best])
-        return Ground(f"bought_with_{self._kind(best)}", self._ids[best])
+        return Ground(f"bought_with_{self._kinds[best]}", self._ids[best])
 
     def _neighbour(self, source: str, row: int, item_id: str) -> Ground:
         history, shown = self._vectors_of(source)
         alike = history @ shown[row]
         for best in np.argsort(-alike, kind="stable").tolist():
-            kind = self._kind(best)
+            kind = self._kinds[best]
             if kind is not None and self._ids[best] != item_id and alike[best] > 0:
                 return Ground(f"{OF_VECTOR[source]}_{kind}", self._ids[best])
         return POPULAR
@@ -96,17 +96,24 @@ class Grounds:
     def _ids(self) -> Sequence[str]:
         return self.past.shopper.ids(len(self.past.history))
 
-    def _kind(self, place: int) -> Kind | None:
-        return SEED if self.seeded else kind_of(self.past.history["count"][place])
+    @cached_property
+    def _kinds(self) -> Sequence[Kind | None]:
+        """What was done with each history item [h]."""
+        history = self.past.history
+        return [SEED] * len(history) if self.seeded else kinds_of(history["count"])
 
     def _kind_of(self, item_id: str) -> Kind | None:
         found, order = self.past.by_item
-        at = int(np.searchsorted(found, identity.hash64(item_id)))
-        if at == len(found) or found[at] != identity.hash64(item_id):
+        hashed = np.uint64(identity.hash64(item_id))
+        at = int(found.searchsorted(hashed))
+        if at == len(found) or found[at] != hashed:
             return None
-        return kind_of(self.past.shopper.records["count"][order[at]])
+        return kinds_of(self.past.shopper.records["count"][order[at : at + 1]])[0]
 
 
-def kind_of(count: NDArray[np.float32]) -> Kind | None:
-    """The weightiest deed of an item's counts; None where all was taken back."""
-    return next((kind for column, kind in WEIGHTIEST if count[column] > 0), None)
+def kinds_of(counts: NDArray[np.float32]) -> Sequence[Kind | None]:
+    """The weightiest deed of each item's counts [h, kinds]; None where all was taken back."""
+    return [
+        next((kind for column, kind in WEIGHTIEST if count[column] > 0), None)
+        for count in counts.tolist()
+    ]

@@ -4,6 +4,7 @@ The same functions propose when serving and when training. A source says which i
 look; in which order they are shown is the fusion model's to say.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,14 @@ from numpy.typing import NDArray
 
 from indexer.behaviour import trending
 from indexer.behaviour.popularity import CART, DAY_SECONDS, PURCHASE, VIEW
+from reranker.signals.compiled import (
+    FLOATS,
+    HASHES,
+    INTO_ONE,
+    INTO_PLACES,
+    PLACES,
+    compiled,
+)
 from reranker.signals.past import Past
 
 # Items that each source proposes, that all of them together hand to the model, and that its network
@@ -65,15 +74,37 @@ def together(past: Past, resolve: Resolve, limit: int) -> Ranked:
     items, rows, of = past.partner_rows
     if not len(items):
         return NOTHING
-    weight = rows["purchase"] + VIEW_SHARE * rows["view"]
-    whole = np.bincount(of, weights=weight, minlength=len(past.partners))
-    weight = weight * (past.recency_share / np.sqrt(np.maximum(whole, 1e-9)))[of]
-    begins = np.flatnonzero(np.append(True, items[1:] != items[:-1]))  # they are sorted
-    scores = np.add.reduceat(weight, begins).astype(np.float32)
+    scores = np.zeros(len(items), dtype=np.float32)
+    _shared(items, rows["purchase"], rows["view"], of, past.recency_share, scores)
     best = _best(scores, limit)
-    named = zip(resolve(items[begins[best]]), scores[best].tolist(), strict=True)
+    named = zip(resolve(items[best]), scores[best].tolist(), strict=True)
     known = [(name, score) for name, score in named if name is not None]
     return Ranked([name for name, _ in known], np.array([s for _, s in known], np.float32))
+
+
+@compiled(HASHES, FLOATS, FLOATS, PLACES, FLOATS, INTO_ONE)
+def _shared(
+    items: NDArray[np.uint64],
+    purchase: NDArray[np.float32],
+    view: NDArray[np.float32],
+    of: NDArray[np.intp],
+    share: NDArray[np.float32],
+    into: NDArray[np.float32],
+) -> None:
+    """The score of each partner, of which `items` are sorted, where its first pair stands."""
+    whole = np.zeros(len(share))
+    for pair in range(len(items)):
+        whole[of[pair]] += purchase[pair] + VIEW_SHARE * view[pair]
+    for item in range(len(share)):
+        whole[item] = share[item] / math.sqrt(max(whole[item], 1e-9))
+    first, summed = 0, 0.0
+    for pair in range(len(items)):
+        if items[pair] != items[first]:
+            into[first] = summed
+            first, summed = pair, 0.0
+        summed += (purchase[pair] + VIEW_SHARE * view[pair]) * whole[of[pair]]
+    if len(items):
+        into[first] = summed
 
 
 def popular(board: bytes | None, limit: int) -> Ranked:
@@ -105,5 +136,22 @@ def direction(
 
 
 def _best(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-    order = np.argsort(-scores, kind="stable")[:limit]
-    return order[scores[order] > 0]
+    """Places of the `limit` highest scores above 0, falling; of equal ones the first."""
+    places = np.full(limit, -1, dtype=np.intp)
+    _highest(scores, places)
+    return places[places >= 0]
+
+
+@compiled(FLOATS, INTO_PLACES)
+def _highest(scores: NDArray[np.float32], into: NDArray[np.intp]) -> None:
+    known = 0
+    for row in range(len(scores)):
+        value = scores[row]
+        if not value > 0 or (known == len(into) and not value > scores[into[known - 1]]):
+            continue
+        place = min(known, len(into) - 1)
+        while place > 0 and scores[into[place - 1]] < value:
+            into[place] = into[place - 1]
+            place -= 1
+        into[place] = row
+        known = min(known + 1, len(into))

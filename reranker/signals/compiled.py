@@ -38,6 +38,7 @@ SOLID_TOKENS, SOLID_PLACES = (
 )
 NUMBER, FLAG = types.float64, types.boolean
 INTO, INTO_ONE = types.Array(types.float32, 2, "C"), types.Array(types.float32, 1, "C")
+INTO_PLACES = types.Array(types.intp, 1, "C")
 
 
 def compiled(*arguments: Signature) -> Callable[[Function], Function]:

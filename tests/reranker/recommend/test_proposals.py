@@ -241,3 +241,38 @@ def test_recommending_direction_leans_to_what_was_touched_last() -> None:
     assert found is not None
     assert found[0] > found[1] > 0
     assert abs(float(np.linalg.norm(found)) - 1) < 1e-6
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), max_size=12), st.integers(1, 14))
+def test_the_best_are_the_highest_and_of_equal_ones_the_first(
+    scores: list[float], limit: int
+) -> None:
+    rising = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    wanted = [place for place in rising[:limit] if scores[place] > 0]
+    assert sources._best(np.array(scores, np.float32), limit).tolist() == wanted
+
+
+visits = st.lists(
+    st.tuples(st.sampled_from("uvw"), st.lists(st.sampled_from("abcdef"), min_size=2, max_size=4)),
+    max_size=9,
+)
+
+
+@given(visits)
+def test_a_partner_counts_by_its_share_of_each_item_it_goes_with(
+    visits: list[tuple[str, list[str]]],
+) -> None:
+    days = range(len(visits), 0, -1)
+    baskets = [(item, day, who) for day, (who, it) in zip(days, visits, strict=True) for item in it]
+    start = past([purchase(item, day, who) for item, day, who in baskets])
+    wanted: dict[int, float] = {}
+    for share, partners in zip(start.recency_share, start.partners, strict=True):
+        weights = partners["purchase"] + sources.VIEW_SHARE * partners["view"]
+        for item, weight in zip(partners["item"].tolist(), weights.tolist(), strict=True):
+            part = weight * share / np.sqrt(max(weights.sum(), 1e-9))
+            wanted[item] = wanted.get(item, 0.0) + part
+    found = sources.together(start, resolve(*"abcdef"), 9)
+    hashed = [identity.hash64(item) for item in found.ids]
+    assert set(hashed) == {item for item, score in wanted.items() if score > 0}
+    np.testing.assert_allclose(found.scores, [wanted[item] for item in hashed], rtol=1e-5)
+    assert (np.diff(found.scores) <= 0).all()
