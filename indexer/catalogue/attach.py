@@ -99,15 +99,16 @@ def problems(mappings: Mapping[str, Any], config: IndexConfig, recipe: Recipe) -
 
 
 def absent_fields(mappings: Mapping[str, Any], config: IndexConfig) -> dict[str, Any]:
-    """Our fields that a mapping lacks, so that updates fit where unknown ones are refused; pure.
+    """Our fields and declared ones that a mapping lacks, so that updates fit everywhere; pure.
 
     An analyzer of our own cannot be added to an open index: such text is analysed as `standard`.
     """
     analyzer = "standard" if config.analyzer == "bilingual" else config.analyzer
+    wanted = {config.theirs(ours): field for ours, field in field_mappings(analyzer).items()}
     properties: dict[str, Any] = {}
-    for ours, field in field_mappings(analyzer).items():
-        if type_at(mappings, config.theirs(ours)) is None:
-            place_field(properties, config.theirs(ours), field)
+    for theirs, field in (wanted | config.mappings).items():
+        if type_at(mappings, theirs) is None:
+            place_field(properties, theirs, field)
     return properties
 
 

@@ -11,7 +11,14 @@ from typing import Any, Literal
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from indexer.catalogue.context_keys import ALWAYS, KEYS_MAX, USUAL, Declared, Key
 from indexer.catalogue.diversity import Diversity
@@ -53,6 +60,8 @@ class IndexConfig(BaseModel):
     context: dict[Key, Declared] = Field(default_factory=lambda: dict(USUAL), max_length=KEYS_MAX)
     # Indices of the same encoder whose shoppers' deeds count here as well.
     history_from: tuple[str, ...] = ()
+    # Elasticsearch's own mapping of fields that we do not know; the others are only kept.
+    mappings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("history_from")
     @classmethod
@@ -80,6 +89,14 @@ class IndexConfig(BaseModel):
         if known := sorted(set(context) & set(ALWAYS)):
             raise ValueError(f"{known[0]!r} has signals of its own: leave it out")
         return context
+
+    @model_validator(mode="after")
+    def _maps_what_is_not_ours(self) -> "IndexConfig":
+        taken = [RESERVED, self.vector_field, *map(self.theirs, FIELDS)]
+        for path in self.mappings:
+            if any(_meet(path, name) for name in taken):
+                raise ValueError(f"mappings: {path!r} has a mapping of ours: leave it out")
+        return self
 
     def theirs(self, ours: str) -> str:
         """The name in the document of one of our fields."""
@@ -141,6 +158,8 @@ def mapping_body(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for ours, field in field_mappings(config.analyzer).items():
         place_field(properties, config.theirs(ours), field)
+    for path, field in config.mappings.items():
+        place_field(properties, path, field)
     return {
         "dynamic": False,
         "properties": {**properties, **added_mappings(config, recipe)},
@@ -221,6 +240,7 @@ def mapping_digest(config: IndexConfig, recipe: Recipe) -> str:
         settings_body(config),
         field_mappings(config.analyzer),
         config.fields,
+        config.mappings,
         added_mappings(config, recipe),
     ]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
@@ -232,3 +252,8 @@ def place_field(properties: dict[str, Any], path: str, field: Mapping[str, Any])
     for head in heads:
         properties = properties.setdefault(head, {"properties": {}}).setdefault("properties", {})
     properties[last] = dict(field)
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether two dotted paths are the same, or one lies within the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")

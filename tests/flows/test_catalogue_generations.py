@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 from indexer.catalogue import card_store, generation, rebuild, stored
 from indexer.catalogue.audit import audit, differences
 from indexer.catalogue.card import card_dtype
-from indexer.errors import AskedWrongly, IncompatibleIndex, WriteFailed
+from indexer.errors import AskedWrongly, IncompatibleIndex, InvalidConfig, WriteFailed
 from tests.conftest import Stack
 from tests.flows import commands
 from tests.flows.commands import counts, created, sent
@@ -54,6 +54,35 @@ def test_the_same_recipe_takes_the_vectors_along(
     assert after.vector is not None
     assert before.vector is not None
     assert (after.vector == before.vector).all()
+
+
+def test_declared_fields_are_found_by_and_stay_so_through_rebuilds(
+    es: Elasticsearch, stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    article = {"id": "a", "title": "Storm", "published": "2026-03-01", "author": {"name": "Ann"}}
+    created(index_name, "--config", commands.config(tmp_path, "encoder: hashed:64"))
+    sent(index_name, commands.feed(tmp_path, article))
+    asked: dict[str, Any] = {
+        "filter": [
+            {"range": {"published": {"gte": "2026-02-01"}}},
+            {"term": {"author.name": "Ann"}},
+        ]
+    }
+    es.indices.refresh(index=index_name)
+    assert es.count(index=index_name, query={"bool": asked})["count"] == 0
+    declared = "mappings: {published: {type: date}, author.name: {type: keyword}}"
+    rebuilt(index_name, tmp_path, f"encoder: hashed:64\n{declared}")
+    assert es.count(index=index_name, query={"bool": asked})["count"] == 1
+    created(index_name, "--rebuild")
+    assert es.count(index=index_name, query={"bool": asked})["count"] == 1
+
+
+def test_a_declared_mapping_that_elasticsearch_does_not_know_is_refused(
+    stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    text = "encoder: hashed:64\nmappings: {published: {type: day}}"
+    with pytest.raises(InvalidConfig, match="day"):
+        created(index_name, "--config", commands.config(tmp_path, text))
 
 
 def test_another_recipe_embeds_again_and_serves_its_own_cards(

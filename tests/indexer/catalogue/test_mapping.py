@@ -43,6 +43,10 @@ def test_an_index_without_a_stamp_is_refused_with_what_to_do() -> None:
         ("fields: {name: title}", "'name' is not a field of ours"),
         ("fields: {title: name, brand: name}", "two of our fields"),
         ("fields: {title: hitweave.title}", "hitweave"),
+        ("mappings: {hitweave.id: {type: keyword}}", "mapping of ours"),
+        ("mappings: {embedding: {type: float}}", "mapping of ours"),
+        ("{fields: {price: money.amount}, mappings: {money: {type: long}}}", "mapping of ours"),
+        ("mappings: {published: date}", "published"),
         ("dims: 5000", "dims"),
         ("colour: red", "colour"),
         ("- a list", "an object"),
@@ -98,6 +102,24 @@ def test_the_digest_changes_with_the_mapping_alone() -> None:
     assert mapping_digest(IndexConfig(default_mode="rrf"), RECIPE) == plain
     assert mapping_digest(IndexConfig(analyzer="english"), RECIPE) != plain
     assert mapping_digest(IndexConfig(fields={"title": "name"}), RECIPE) != plain
+
+
+DECLARED = {"published": {"type": "date"}, "author.name": {"type": "keyword"}}
+
+
+def test_declared_fields_get_the_mapping_that_they_are_given() -> None:
+    config = IndexConfig(mappings=DECLARED)
+    properties = mapping_body(config, RECIPE)["properties"]
+    assert properties["published"] == {"type": "date"}
+    assert properties["author"] == {"properties": {"name": {"type": "keyword"}}}
+    assert mapping_digest(config, RECIPE) != mapping_digest(IndexConfig(), RECIPE)
+
+
+def test_of_an_index_of_theirs_only_declared_fields_that_it_lacks_are_added() -> None:
+    theirs = their_mapping(published={"type": "keyword"})
+    added = attach.absent_fields(theirs, IndexConfig(mappings=DECLARED))
+    assert "published" not in added
+    assert added["author"] == {"properties": {"name": {"type": "keyword"}}}
 
 
 def their_mapping(**properties: Any) -> dict[str, Any]:
