@@ -23,6 +23,7 @@ from indexer.errors import InvalidProduct
 ID_BYTES_MAX = 512
 RESERVED = "hitweave"
 INPUT_CHARS_SHOWN = 60
+AHEAD_MS_MAX = 300_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -105,8 +106,7 @@ class ProductUpdate(BaseModel):
     @property
     def version(self) -> int:
         """Milliseconds since the epoch: `updated_at`, else the time of arrival."""
-        updated_at = self.product.updated_at
-        return self.received_at_ms if updated_at is None else epoch_ms(updated_at)
+        return order_ms(self.product.updated_at, self.received_at_ms)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a queue; `ProductUpdate.model_validate` reads it back."""
@@ -115,6 +115,17 @@ class ProductUpdate(BaseModel):
             "received_at_ms": self.received_at_ms,
             "line": self.line,
         }
+
+
+def order_ms(said: datetime | None, arrived_ms: int) -> int:
+    """What orders an update: the time it says, else that of its arrival.
+
+    A time further ahead than clocks differ counts as arrival: until it had come, every correction
+    and the delete itself would be older.
+    """
+    if said is None or epoch_ms(said) > arrived_ms + AHEAD_MS_MAX:
+        return arrived_ms
+    return epoch_ms(said)
 
 
 def epoch_ms(moment: datetime) -> int:

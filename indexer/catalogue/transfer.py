@@ -4,6 +4,7 @@ A vector is made again only where the text or the recipe differs. A newer docume
 never overwritten, and one that changed since it was read is read again.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from indexer.catalogue.product import (
     RESERVED,
     Product,
     ProductUpdate,
-    epoch_ms,
+    order_ms,
     place,
     read_product,
     rename,
@@ -122,7 +123,8 @@ def _unstamped_target(document: Document, route: Route) -> Target:
         product = product_in(source, config, document.id)
         text = text_to_embed(product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
         hashes = Expected(Order(0, 0), False, text_hash(text, recipe), "")
-    said = epoch_ms(product.updated_at) if product.updated_at else 0
+    now_ms = time.time_ns() // 1_000_000
+    said = order_ms(product.updated_at, now_ms) if product.updated_at else 0
     # Writing at a Place makes Elasticsearch count one on; our number must not be behind its own.
     order = Order(max(said, document.engine_version + 1), ARRIVED_BEFORE_ALL)
     expected = Expected(order, False, hashes.text_hash, hashes.fields_hash)

@@ -145,6 +145,20 @@ def test_a_deleted_product_stays_deleted_when_older_news_of_it_comes_late(
     assert sent(index, feed(again)) == {"embedded": 1}
 
 
+def test_what_says_a_time_to_come_can_still_be_corrected_and_deleted(
+    stack: Stack, es: Elasticsearch, index: str, feed: Feed
+) -> None:
+    ahead = "2100-01-01T00:00:00Z"
+    sent(index, feed({**MUG, "price": 1, "updated_at": ahead}))
+    assert sent(index, feed({**MUG, "price": 2, "updated_at": ahead})) == {"updated": 1}
+    assert source(es, index, "1")["updated_at"] == "2100-01-01T00:00:00.000Z"
+    assert sent(index, feed({**MUG, "price": 3})) == {"updated": 1}
+    assert source(es, index, "1")["price"] == 3
+    sent(index, feed({**MUG, "price": 4, "updated_at": ahead}))
+    assert sent(index, feed({"id": "1", "deleted": True})) == {"deleted": 1}
+    assert not es.exists(index=index, id="1")
+
+
 def test_news_that_came_late_does_not_undo_what_was_only_confirmed(
     stack: Stack, es: Elasticsearch, index: str, feed: Feed
 ) -> None:

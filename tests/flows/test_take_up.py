@@ -100,3 +100,15 @@ def test_what_was_deleted_elsewhere_is_recommended_no_more(
 
     es.delete(index=index, id="2", refresh=True)
     wait_until(lambda: recommended() == {"1"}, 60)
+
+
+def test_what_others_wrote_with_a_time_to_come_can_still_be_deleted(
+    es: Elasticsearch, index: str, broker: redis.Redis, tmp_path: Path
+) -> None:
+    ahead = {"title": "Green kettle", "updated_at": "2100-01-01T00:00:00Z"}
+    es.index(index=index, id="3", document=ahead, refresh=True)
+    every = {"HITWEAVE_TAKE_UP_SECONDS": "0.2"}
+    with worker_process("deleting@take-up", every, tmp_path / "worker.log"):
+        wait_until(lambda: "hitweave" in es.get(index=index, id="3")["_source"], 60)
+        path = commands.feed(tmp_path, {"id": "3", "deleted": True})
+        assert commands.sent(index, path) == {"deleted": 1}

@@ -90,12 +90,20 @@ def test_reading_leaves_the_line_as_it_was() -> None:
 
 def test_a_time_without_a_zone_is_utc_and_orders_updates_in_ms() -> None:
     product = read_product({**GOOD, "updated_at": "2026-01-02T03:04:05.678"})
-    update = ProductUpdate(product=product, received_at_ms=5)
+    update = ProductUpdate(product=product, received_at_ms=2 * 10**12)
     assert iso(update.version) == "2026-01-02T03:04:05.678Z"
 
 
 def test_without_updated_at_the_time_of_arrival_orders() -> None:
     assert ProductUpdate(product=read_product(GOOD), received_at_ms=5).version == 5
+
+
+@pytest.mark.parametrize(("ahead_ms", "version"), [(300_000, 301_000), (300_001, 1000)])
+def test_a_time_further_ahead_than_clocks_differ_orders_by_arrival(
+    ahead_ms: int, version: int
+) -> None:
+    product = read_product({**GOOD, "updated_at": iso(1000 + ahead_ms)})
+    assert ProductUpdate(product=product, received_at_ms=1000).version == version
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1)))
