@@ -17,6 +17,7 @@ from urllib.parse import quote
 import orjson
 import urllib3
 
+from indexer.catalogue.generation import read_stamp
 from indexer.errors import AnsweredWrongly, AskedWrongly, SidecarUnavailable, UnknownIndex
 
 MODES = ("bm25", "knn", "rrf", "fused")
@@ -145,14 +146,26 @@ class Sidecar:
         said = self.post("_search", everything)
         return int(said["hits"]["total"]["value"])
 
+    def title_field(self) -> str:
+        """What the index calls the title; our name where it stands for no one index of ours."""
+        try:
+            ((concrete, found),) = self._send("GET", "_mapping").items()
+            stamped = read_stamp(self.asking.index, concrete, found["mappings"])
+        except (AskedWrongly, ValueError):
+            return "title"
+        return stamped.config.theirs("title")
+
     def post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         """The decoded answer of one request on the index; raises what the status means."""
+        return self._send("POST", route, orjson.dumps(body))
+
+    def _send(self, method: str, route: str, body: bytes | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}
         if self.asking.authorization:
             headers["Authorization"] = self.asking.authorization
         path = f"/{quote(self.asking.index, safe=',*')}/{route}"
         try:
-            answer = self._pool.urlopen("POST", path, orjson.dumps(body), headers)
+            answer = self._pool.urlopen(method, path, body, headers)
         except urllib3.exceptions.HTTPError as error:
             raise SidecarUnavailable(
                 f"the sidecar does not answer at {self.asking.url} ({type(error).__name__}): "

@@ -100,6 +100,20 @@ def test_cases_tell_new_items_by_the_journal_before_them(
     assert bm25["hit@10"] == 1.0
 
 
+def test_the_title_is_searched_under_the_name_that_the_index_gives_it(
+    stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "index.yaml"
+    config.write_text(f"encoder: hashed:{DIMS}\nfields: {{title: headline}}\n")
+    stack.run("create", index_name, "--config", str(config))
+    articles = [{"id": f"a{n}", "headline": title} for n, title in enumerate(TITLES)]
+    stack.run("catalogue", index_name, lines(tmp_path / "articles.jsonl", articles))
+    judged = tmp_path / "judged.csv"
+    judged.write_text("query,docid,rating\njumbo bag,a2,1\n")
+    said = run_here(evaluate.command, index_name, "--judgements", str(judged), "--modes", "bm25")
+    assert said["modes"]["bm25"]["mrr"] == 1.0
+
+
 def test_measuring_leaves_no_trace_in_the_journal(es: Elasticsearch, shop: str) -> None:
     es.indices.refresh(index="ubi_queries")
     recorded = es.count(index="ubi_queries", query={"term": {"hitweave.index": shop}})["count"]

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ OPTIONS = (
     click.option(
         "--query", type=click.IntRange(min=0), default=0, help="Which of a case's queries, from 0."
     ),
-    click.option("--field", "fields", multiple=True, default=("title",), show_default=True),
+    click.option(
+        "--field",
+        "fields",
+        multiple=True,
+        help="What is searched, by your names [default: the title].",
+    ),
     click.option("--size", type=FEW, default=100, show_default=True, help="Hits a search."),
     click.option("--window", type=FEW, default=300, show_default=True, help="Hits to fuse."),
     click.option("--concurrency", type=FEW, default=2, show_default=True),
@@ -182,10 +188,10 @@ def measure(index: str, source: Any, asked: dict[str, Any], console: Console) ->
 
 
 def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
-    """How each search is asked."""
-    from reranker.evaluation.replay import Asking
+    """How each search is asked: without `--field` by what the index calls the title."""
+    from reranker.evaluation.replay import Asking, Sidecar
 
-    return Asking(
+    said = Asking(
         url=(asked["url"] or default_url).rstrip("/"),
         index=index,
         fields=tuple(asked["fields"]),
@@ -194,6 +200,10 @@ def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
         concurrency=asked["concurrency"],
         authorization=asked["authorization"],
     )
+    if said.fields:
+        return said
+    with Sidecar(said) as sidecar:
+        return replace(said, fields=(sidecar.title_field(),))
 
 
 @contextmanager

@@ -43,10 +43,13 @@ def sidecar() -> Iterator[ScriptedSidecar]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             scripted.requests.append({"path": self.path, "headers": dict(self.headers), **body})
             scripted.connections.add(self.client_address)
-            if scripted.failure:
-                status, text = scripted.failure
-            else:
-                status, text = 200, json.dumps(scripted.answer(body))
+            self._answer(scripted.answer(body))
+
+        def do_GET(self) -> None:
+            self._answer({"shop": {"mappings": {}}})
+
+        def _answer(self, said: dict[str, Any]) -> None:
+            status, text = scripted.failure or (200, json.dumps(said))
             self.send_response(status)
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
