@@ -1,5 +1,7 @@
 """Reasons in words that a shopper understands, in English and Chinese. Pure.
 
+Only sentences of purchases, carts, prices and stock speak of goods: all others are said of articles
+and videos as well.
 A sentence of a deed names its item; where its title is not known, the one under `…_unnamed` is
 said instead.
 """
@@ -12,7 +14,7 @@ from reranker.serving.reasons import Reason
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "bought_before": ("You bought this before.", "您买过这件商品。"),
     "in_cart": ("You put this in your cart before.", "您曾把这件商品加入购物车。"),
-    "looked_before": ("You looked at this before.", "您看过这件商品。"),
+    "looked_before": ("You looked at this before.", "您以前看过。"),
     "bought_with_purchase": (
         "Because you bought {title}: the two are often bought together.",
         "因为您买过{title}:两者常被一起购买。",
@@ -53,7 +55,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "viewed_with": ("Has been looked at together with {title}.", "曾与{title}一起浏览。"),
     "viewed_with_unnamed": (
         "Has been looked at together with something you chose before.",
-        "曾与您选过的商品一起浏览。",
+        "曾与您选过的内容一起浏览。",
     ),
     "because_purchase": ("Because you bought {title}.", "因为您买过{title}。"),
     "because_purchase_unnamed": ("Because of what you bought before.", "基于您以前的购买。"),
@@ -65,12 +67,12 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "because_view": ("Because you looked at {title}.", "因为您看过{title}。"),
     "because_view_unnamed": ("Because of what you looked at before.", "基于您以前的浏览。"),
     "because_seed": (
-        "Often chosen by shoppers who choose {title}.",
-        "选择{title}的顾客也常选这件商品。",
+        "Often chosen by those who choose {title}.",
+        "选择{title}的人也常选这一项。",
     ),
     "because_seed_unnamed": (
-        "Often chosen by shoppers who choose an item on this page.",
-        "选择本页商品的顾客也常选这件商品。",
+        "Often chosen by those who choose an item on this page.",
+        "选择本页内容的人也常选这一项。",
     ),
     "like_purchase": ("Similar to {title}, which you bought.", "与您买过的{title}相似。"),
     "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的商品相似。"),
@@ -83,24 +85,24 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "与您加入购物车的商品相似。",
     ),
     "like_view": ("Similar to {title}, which you looked at.", "与您看过的{title}相似。"),
-    "like_view_unnamed": ("Similar to something you looked at.", "与您看过的商品相似。"),
+    "like_view_unnamed": ("Similar to something you looked at.", "与您看过的内容相似。"),
     "like_seed": ("Similar to {title}.", "与{title}相似。"),
-    "like_seed_unnamed": ("Similar to an item on this page.", "与本页的商品相似。"),
+    "like_seed_unnamed": ("Similar to an item on this page.", "与本页的内容相似。"),
     "brand": ("From a brand you chose before.", "来自您选过的品牌。"),
     "category": ("From a category you chose before.", "来自您选过的类别。"),
-    "popular_search": ("Popular for this search.", "搜索此内容的顾客常选这件商品。"),
-    "popular": ("Popular with other shoppers.", "深受其他顾客欢迎。"),
+    "popular_search": ("Popular for this search.", "搜索此内容的人常选这一项。"),
+    "popular": ("Popular with others.", "很受大家欢迎。"),
     "others_bought": ("Other shoppers bought this.", "其他顾客买过这件商品。"),
-    "others_looked": ("Other shoppers looked at this.", "其他顾客看过这件商品。"),
+    "others_looked": ("Others looked at this.", "其他人也看过。"),
     "trending": ("Sells more than usual these days.", "近期销量上升。"),
-    "all_words": ("Its name has the words you searched for.", "名称包含您搜索的词。"),
+    "all_words": ("Its title has the words you searched for.", "标题包含您搜索的词。"),
     "words": ("Matches your words.", "与您搜索的词匹配。"),
     "meaning": ("Close in meaning to your search.", "与您搜索的含义相近。"),
     "cheaper": ("Costs less than most here.", "价格低于这里的多数商品。"),
     "usual_price": ("Near the price you usually pay.", "接近您平时的消费价位。"),
-    "favourite": ("Popular in this shop.", "本店热门商品。"),
+    "favourite": ("Popular here.", "这里很受欢迎。"),
     "in_stock": ("In stock.", "有货。"),
-    "same_domain": ("From the part of the shop you are in.", "来自您正在浏览的版块。"),
+    "same_domain": ("From the section you are in.", "来自您正在浏览的版块。"),
     "fits": ("Fits your search.", "符合您的搜索。"),
 }
 

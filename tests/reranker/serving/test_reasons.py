@@ -31,7 +31,7 @@ TABLE: list[tuple[str, str, dict[str, Deed], dict[str, float], str]] = [
         "query_covered",
         {},
         {"query_covered": 1.0, "query_words": TWO},
-        "Its name has the words you searched for.",
+        "Its title has the words you searched for.",
     ),
     (
         "title",
@@ -49,16 +49,16 @@ TABLE: list[tuple[str, str, dict[str, Deed], dict[str, float], str]] = [
         "Near the price you usually pay.",
     ),
     ("product", "available", {}, {"card": 1.0}, "In stock."),
-    ("product", "catalogue_popularity", {}, {"catalogue_popularity": 1.0}, "Popular in this shop."),
+    ("product", "catalogue_popularity", {}, {"catalogue_popularity": 1.0}, "Popular here."),
     (
         "popularity",
         "purchases_30d",
         {},
         {"purchases": FIVE, "purchases_120d_place": 0.9},
-        "Popular with other shoppers.",
+        "Popular with others.",
     ),
     ("popularity", "buyers", {}, {"purchases": FIVE}, "Other shoppers bought this."),
-    ("popularity", "views_30d", {}, {"views_30d": ONE}, "Other shoppers looked at this."),
+    ("popularity", "views_30d", {}, {"views_30d": ONE}, "Others looked at this."),
     (
         "popularity",
         "trend_7d",
@@ -114,7 +114,7 @@ TABLE: list[tuple[str, str, dict[str, Deed], dict[str, float], str]] = [
         {"category_affinity": 0.2},
         "From a category you chose before.",
     ),
-    ("context", "same_domain", {}, {"same_domain": 1.0}, "From the part of the shop you are in."),
+    ("context", "same_domain", {}, {"same_domain": 1.0}, "From the section you are in."),
     (
         SHOPPER,
         SHOPPER,
@@ -204,6 +204,16 @@ def test_a_hit_alone_is_told_its_strongest_reason() -> None:
     alone = evidence("own_days", own_purchases=ONE)
     assert reasons({"a": alone}) == {"a": reason(alone)}
     assert reasons({}) == {}
+
+
+OF_SALES = ("bought", "purchase", "cart", "cheaper", "usual_price", "in_stock", "trending")
+
+
+@pytest.mark.parametrize("key", [key for key in SENTENCES if not any(w in key for w in OF_SALES)])
+def test_what_is_no_sale_can_be_said_of_an_article(key: str) -> None:
+    english, chinese = SENTENCES[key]
+    assert not any(word in english for word in ("shop", "buy", "bought", "sell"))
+    assert not any(word in chinese for word in ("商品", "顾客", "本店", "销量"))
 
 
 @pytest.mark.parametrize("language", ["zh", "zh-CN", "ZH_Hans"])
