@@ -40,6 +40,14 @@ def test_every_signal_stands_in_readme_and_no_other() -> None:
     assert listed == [signal.name for signal in SIGNALS]
 
 
+def test_every_field_of_a_product_and_every_action_that_counts_stands_in_readme() -> None:
+    from indexer.behaviour.ubi import ITEM_ACTIONS
+    from indexer.catalogue.product import Product
+
+    told = set(re.findall(r"`([a-z_]+)`", section("Your own shop")))
+    assert {*Product.model_fields, *ITEM_ACTIONS, "view"} <= told
+
+
 def test_every_command_stands_in_readme_and_no_other() -> None:
     modules = {
         path.stem.replace("_", "-")
