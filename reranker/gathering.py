@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from indexer.behaviour import trending
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.recommend import sources, taste_index
 from reranker.recommend.proposals import SHARES, SHARES_BESIDE_SEEDS, Proposals, merged
@@ -91,7 +92,9 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
         "bought_together": lambda: sources.together(
             start, lambda items: process.memory.names(index, items), PER_SOURCE
         ),
-        "trending": lambda: sources.popular(basis.board, PER_SOURCE),
+        "trending": lambda: sources.popular(
+            basis.board, PER_SOURCE if wish.filter is None else trending.BOARD_MAX
+        ),
     }
     lists = {name: found[name]() if name in found else NOTHING for name in wish.sources}
     if wish.strategy == "hybrid":
@@ -110,7 +113,7 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
 
 def _recall(process: Process, index: str, lists: Mapping[str, Ranked]) -> None:
     """Read what the ranking of these items asks for, while Elasticsearch still searches."""
-    ids = dict.fromkeys(item_id for ranked in lists.values() for item_id in ranked.ids)
+    ids = dict.fromkeys(it for ranked in lists.values() for it in ranked.ids[:PER_SOURCE])
     with suppress(ValkeyUnavailable):  # the ranking asks once more, and says so
         process.memory.items(index, list(ids))
 
@@ -212,7 +215,7 @@ def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
 def _matching(
     process: Process, wish: Wish, lists: Mapping[str, Ranked], deadline: Deadline
 ) -> dict[str, Ranked]:
-    """The lists without what the filter does not match."""
+    """The lists without what the filter does not match; each as long as it is without one."""
     ids = sorted({item_id for found in lists.values() for item_id in found.ids})
     query = {"bool": {"filter": [{"ids": {"values": ids}}, wish.filter]}}
     hits = search(process, wish, {"query": query, "size": max(len(ids), 1)}, deadline)
@@ -221,7 +224,7 @@ def _matching(
 
 
 def _only(found: Ranked, kept: set[str]) -> Ranked:
-    rows = [row for row, item_id in enumerate(found.ids) if item_id in kept]
+    rows = [row for row, item_id in enumerate(found.ids) if item_id in kept][:PER_SOURCE]
     return Ranked([found.ids[row] for row in rows], found.scores[rows])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -168,6 +169,30 @@ def test_a_filter_holds_for_every_source(stack: Stack, index: str) -> None:
         said = recommended(stack, index, user_id=user, filter=bags, size=10)
         titles = {made_up.goods().titles[int(item)].split()[1] for item in ids(said)}
         assert titles == {"bag"}
+
+
+def test_what_a_filter_leaves_is_found_behind_all_that_is_more_popular(
+    stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "index.yaml"
+    config.write_text("encoder: hashed:32\n")
+    stack.run("create", index_name, "--config", str(config))
+    products = [{"id": f"old{n}", "title": "Old story"} for n in range(120)]
+    products.append({"id": "new", "title": "Fresh story"})
+    stack.run("catalogue", index_name, lines(tmp_path / "products.jsonl", products))
+    read = [product["id"] for product in products] + [it["id"] for it in products[:-1]]
+    deeds = [
+        {
+            "application": index_name,
+            "action_name": "view",
+            "user_id": f"u{n}",
+            "timestamp": iso(time.time() - 3600),
+            "event_attributes": {"object": {"object_id": item_id}},
+        }
+        for n, item_id in enumerate(read)
+    ]
+    stack.run("events", lines(tmp_path / "events.ndjson", deeds))
+    assert ids(recommended(stack, index_name, filter={"match": {"title": "fresh"}})) == ["new"]
 
 
 def test_what_is_sold_out_is_not_recommended(stack: Stack, index: str) -> None:
