@@ -1,7 +1,7 @@
 """One recommendation from wish to list: sources, fusion without a query, reasons.
 
 The best list that is still possible is answered: fused by the model, else in the order of the
-sources together, else what the catalogue calls popular. Every degradation has a name.
+sources together, else what the catalogue calls popular, then new. Every degradation has a name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from reranker.fusion.registry import for_recommendations
 from reranker.gathering import Basis, Proposed, gathered, search
 from reranker.recommend import seeds
 from reranker.recommend.proposals import Proposals
-from reranker.recommend.reason import POPULAR, Ground, Grounds
+from reranker.recommend.reason import FAVOURITE, IN_CATALOGUE, Ground, Grounds
 from reranker.recommend.sources import CLOSELY
 from reranker.recommend.wish import Wish
 from reranker.retrieval.query_vector import recipe_digest
@@ -71,9 +71,12 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
         basis = _basis(process, wish)
         proposed = gathered(process, wish, basis, deadline)
         advice = _ordered(process, wish, basis, proposed)
+        if not advice.items and wish.strategy == "hybrid" and proposed.degraded is None:
+            known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
+            return Advice(_by_catalogue(process, wish, deadline, known))
         return replace(advice, degraded=advice.degraded or proposed.degraded)
     except ValkeyUnavailable:
-        return _by_catalogue(process, wish, deadline)
+        return Advice(_by_catalogue(process, wish, deadline), degraded="valkey_unavailable")
 
 
 def _basis(process: Process, wish: Wish) -> Basis:
@@ -189,16 +192,31 @@ def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:
     return sentences.say(Reason(ground.key, ground.item_id), language, title)
 
 
-def _by_catalogue(process: Process, wish: Wish, deadline: Deadline) -> Advice:
-    """What the catalogue itself calls popular: all that is left without Valkey."""
+def _by_catalogue(
+    process: Process, wish: Wish, deadline: Deadline, known: Sequence[str] = ()
+) -> list[Recommended]:
+    """What the catalogue itself calls popular, then what is new in it: all that is left without
+    Valkey, or where nobody did anything yet with what may be shown.
+    """
     config = wish.generation.config
-    available = {"bool": {"must_not": [{"term": {config.theirs("available"): False}}]}}
-    hidden = {"bool": {"must_not": [{"ids": {"values": sorted(wish.hidden)}}]}}
-    must = [available, hidden, *([wish.filter] if wish.filter is not None else [])]
-    by_popularity = {config.theirs("popularity"): {"order": "desc", "missing": "_last"}}
-    body = {"query": {"bool": {"filter": must}}, "sort": [by_popularity], "size": wish.size}
+    out = [{"term": {config.theirs("available"): False}}]
+    out.append({"ids": {"values": sorted({*wish.hidden, *wish.seeds, *known})}})
+    must = [] if wish.filter is None else [wish.filter]
+    newest_of_popular = [
+        {config.theirs("popularity"): {"order": "desc", "unmapped_type": "float"}},
+        {config.theirs("updated_at"): {"order": "desc", "unmapped_type": "date"}},
+    ]
+    query = {"bool": {"filter": must, "must_not": out}}
+    body = {"query": query, "sort": newest_of_popular, "size": wish.size}
     hits = search(process, wish, body, deadline)
     language = explaining.language_of(wish.context) or explaining.DEFAULT_LANGUAGE
-    reason = _said(POPULAR, language, {})
-    items = [Recommended(hit["_id"], 0.0, "trending", reason) for hit in hits]
-    return Advice(items, degraded="valkey_unavailable")
+    said = {ground: _said(ground, language, {}) for ground in (FAVOURITE, IN_CATALOGUE)}
+    return [
+        Recommended(hit["_id"], 0.0, "trending", said[_of_catalogue(hit["sort"][0])])
+        for hit in hits
+    ]
+
+
+def _of_catalogue(popularity: Any) -> Ground:
+    """Why a hit is there that the catalogue says so much of; it may say nothing."""
+    return FAVOURITE if isinstance(popularity, int | float) and popularity > 0 else IN_CATALOGUE

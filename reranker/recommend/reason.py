@@ -35,6 +35,7 @@ class Ground:
 
 
 POPULAR = Ground("popular")
+FAVOURITE, IN_CATALOGUE = Ground("favourite"), Ground("in_catalogue")
 
 
 @dataclass(frozen=True, eq=False)

@@ -101,6 +101,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "cheaper": ("Costs less than most here.", "价格低于这里的多数商品。"),
     "usual_price": ("Near the price you usually pay.", "接近您平时的消费价位。"),
     "favourite": ("Popular here.", "这里很受欢迎。"),
+    "in_catalogue": ("From what is new here.", "来自这里的新内容。"),
     "in_stock": ("In stock.", "有货。"),
     "same_domain": ("From the section you are in.", "来自您正在浏览的版块。"),
     "fits": ("Fits your search.", "符合您的搜索。"),

@@ -108,6 +108,28 @@ def test_documents_that_somebody_else_wrote_are_neighbours_too(
         es.delete(index=shop.concrete, id="foreign", refresh=True)
 
 
+def test_where_nobody_did_anything_yet_the_catalogue_answers(
+    process: Process, shop: Generation, es: Elasticsearch
+) -> None:
+    there = create_app(process).test_client()
+    more = {"liked": {"popularity": 3.0}, "late": {"updated_at": "2026-01-02T00:00:00Z"}}
+    for item, fields in more.items():
+        es.index(index=shop.concrete, id=item, document={"title": item, **fields}, refresh=True)
+    try:
+        found = asked(there, shop, size=3)
+        assert found["degraded"] is None
+        assert ids(found)[:2] == ["liked", "late"]
+        reasons = [item["reason"] for item in found["items"]]
+        assert reasons == ["Popular here.", *["From what is new here."] * 2]
+        one = {"ids": {"values": ["late"]}}
+        assert ids(asked(there, shop, filter=one)) == ["late"]
+        assert ids(asked(there, shop, filter=one, item_ids=["late"])) == []
+        assert ids(asked(there, shop, strategy="trending")) == []
+    finally:
+        for item in more:
+            es.delete(index=shop.concrete, id=item, refresh=True)
+
+
 def test_names_in_reasons_are_read_once(
     process: Process, shop: Generation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
