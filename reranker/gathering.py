@@ -35,7 +35,7 @@ from reranker.signals.past import Past
 SEARCH_SHARE = 0.6
 TITLES = "titles"
 NAMELESS = {"own", "trending"}  # whose reasons name no item
-AWAY = "elasticsearch_unavailable"
+AWAY, LATE = "elasticsearch_unavailable", "deadline"
 Vector = NDArray[np.float32]
 
 
@@ -182,7 +182,7 @@ def _answered(
         found = asking.finish(deadline.left(SEARCH_SHARE))
         content = named_hits(it if "hits" in (it := found.get("content", {})) else None)
     except LateAnswer:
-        return {}, "deadline"
+        return {}, LATE
     except ElasticsearchUnavailable:
         return {}, AWAY
     except NoIdColumn:

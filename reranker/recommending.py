@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from indexer import identity
 from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
-from indexer.errors import ValkeyUnavailable
+from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
-from reranker.gathering import Basis, Proposed, gathered, search
+from reranker.gathering import AWAY, LATE, Basis, Proposed, gathered, search
 from reranker.recommend import seeds
 from reranker.recommend.proposals import Proposals
 from reranker.recommend.reason import FAVOURITE, IN_CATALOGUE, Ground, Grounds
 from reranker.recommend.sources import CLOSELY
 from reranker.recommend.wish import Wish
+from reranker.retrieval.node import LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
 from reranker.serving import (
     explaining,
@@ -72,8 +73,7 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
         proposed = gathered(process, wish, basis, deadline)
         advice = _ordered(process, wish, basis, proposed)
         if not advice.items and wish.strategy == "hybrid" and proposed.degraded is None:
-            known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
-            return Advice(_by_catalogue(process, wish, deadline, known))
+            return _new_to_all(process, wish, basis, deadline)
         return replace(advice, degraded=advice.degraded or proposed.degraded)
     except ValkeyUnavailable:
         return Advice(_by_catalogue(process, wish, deadline), degraded="valkey_unavailable")
@@ -192,6 +192,17 @@ def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:
     return sentences.say(Reason(ground.key, ground.item_id), language, title)
 
 
+def _new_to_all(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> Advice:
+    """What the catalogue says where no source has anything; nothing without Elasticsearch."""
+    known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
+    try:
+        return Advice(_by_catalogue(process, wish, deadline, known))
+    except LateAnswer:
+        return Advice((), degraded=LATE)
+    except ElasticsearchUnavailable:
+        return Advice((), degraded=AWAY)
+
+
 def _by_catalogue(
     process: Process, wish: Wish, deadline: Deadline, known: Sequence[str] = ()
 ) -> list[Recommended]:
@@ -199,8 +210,10 @@ def _by_catalogue(
     Valkey, or where nobody did anything yet with what may be shown.
     """
     config = wish.generation.config
-    out = [{"term": {config.theirs("available"): False}}]
-    out.append({"ids": {"values": sorted({*wish.hidden, *wish.seeds, *known})}})
+    out: list[dict[str, Any]] = [
+        {"term": {config.theirs("available"): False}},
+        {"ids": {"values": sorted({*wish.hidden, *wish.seeds, *known})}},
+    ]
     must = [] if wish.filter is None else [wish.filter]
     newest_of_popular = [
         {config.theirs("popularity"): {"order": "desc", "unmapped_type": "float"}},

@@ -46,6 +46,13 @@ def sold(request: pytest.FixtureRequest, stack: Stack, shop: Generation) -> Iter
         valkey.delete(name)
 
 
+def away(process: Process) -> Process:
+    """The same without Elasticsearch."""
+    url = f"http://127.0.0.1:{free_port()}"
+    nodes = Nodes(server_settings.load().model_copy(update={"elasticsearch_url": url}))
+    return dataclasses.replace(process, nodes=nodes)
+
+
 def asked(of: FlaskClient, index: Generation, **body: Any) -> Any:
     answer = of.post("/recommend", json={"index": index.index, **body})
     assert answer.status_code == 200, answer.get_json()
@@ -65,13 +72,7 @@ def test_without_elasticsearch_what_valkey_knows_is_recommended(
     whole = asked(there, shop, item_ids=["lamp-b"])
     assert whole["degraded"] is None
     assert set(ids(whole)) == {"lamp-c", "mug"}
-    url = f"http://127.0.0.1:{free_port()}"
-    away = Nodes(server_settings.load().model_copy(update={"elasticsearch_url": url}))
-    left = asked(
-        create_app(dataclasses.replace(process, nodes=away)).test_client(),
-        shop,
-        item_ids=["lamp-b"],
-    )
+    left = asked(create_app(away(process)).test_client(), shop, item_ids=["lamp-b"])
     assert left["degraded"] == "elasticsearch_unavailable"
     assert ids(left) == ["mug"]
 
@@ -125,6 +126,8 @@ def test_where_nobody_did_anything_yet_the_catalogue_answers(
         assert ids(asked(there, shop, filter=one)) == ["late"]
         assert ids(asked(there, shop, filter=one, item_ids=["late"])) == []
         assert ids(asked(there, shop, strategy="trending")) == []
+        gone = asked(create_app(away(process)).test_client(), shop)
+        assert (ids(gone), gone["degraded"]) == ([], "elasticsearch_unavailable")
     finally:
         for item in more:
             es.delete(index=shop.concrete, id=item, refresh=True)
