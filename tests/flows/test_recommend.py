@@ -68,6 +68,7 @@ def index(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     stack.run("catalogue", name, lines(folder / "products.jsonl", products))
     events = [
         {
+            "event_id": e.event_id,  # what it is trained on must not hang on the index's name
             "application": name,
             "action_name": e.action,
             "user_id": e.user,
