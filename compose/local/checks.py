@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from compose.local import archive, ground, java_runtime, ports, stack, valkey
@@ -190,12 +191,24 @@ def check_models(usable: settings.Settings) -> Iterator[Finding]:
     """Whether each promoted model is whole and of these signals."""
     indices = sorted(path.parent.name for path in usable.models_dir.glob(f"*/{CURRENT}"))
     if not indices:
-        advice = "fused searches use the untrained order until `hitweave train INDEX`"
-        yield Finding("models", "note", f"no model in {usable.models_dir}", advice)
+        yield _none_serves(usable.models_dir)
     for index in indices:
         registry = Registry(usable.models_dir, index)
         yield _examine_model(registry)
         yield from check_drift(usable, registry)
+
+
+def _none_serves(models_dir: Path) -> Finding:
+    """What was trained says so itself: that it may not serve is no reason to train again."""
+    trained = sorted({path.parent.parent.name for path in models_dir.glob("*/*/manifest.json")})
+    if not trained:
+        advice = "fused searches use the untrained order until `hitweave train INDEX`"
+        return Finding("models", "note", f"no model in {models_dir}", advice)
+    advice = (
+        "searches use the untrained order: what was trained was not better beyond noise; "
+        "`hitweave models list` shows by how much, more behaviour may help"
+    )
+    return Finding("models", "note", f"no model serves, trained: {', '.join(trained)}", advice)
 
 
 def _examine_model(registry: Registry) -> Finding:

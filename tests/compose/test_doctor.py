@@ -88,6 +88,16 @@ def test_signals_that_drift_are_a_warning_and_of_the_serving_model_alone(
     assert not list(check_drift(usable, registry))  # said too long ago
 
 
+def test_a_model_that_was_trained_and_may_not_serve_is_told_from_none(tmp_path: Path) -> None:
+    (none,) = checks.check_models(Settings(models=tmp_path))
+    assert none.found.startswith("no model in")
+    assert "hitweave train" in none.advice
+    write(tmp_path / "shop")
+    (refused,) = checks.check_models(Settings(models=tmp_path))
+    assert (refused.level, refused.found) == ("note", "no model serves, trained: shop")
+    assert "hitweave models list" in refused.advice
+
+
 def test_servers_that_do_not_answer_are_unreachable() -> None:
     nowhere = Settings(
         elasticsearch_url=f"http://127.0.0.1:{free_port()}",
