@@ -205,8 +205,8 @@ def _none_serves(models_dir: Path) -> Finding:
         advice = "fused searches use the untrained order until `hitweave train INDEX`"
         return Finding("models", "note", f"no model in {models_dir}", advice)
     advice = (
-        "searches use the untrained order: what was trained was not better beyond noise; "
-        "`hitweave models list` shows by how much, more behaviour may help"
+        "fused searches use the untrained order: the gate let none serve, or it was rolled back; "
+        "`hitweave models list` shows what each measured, more behaviour may help"
     )
     return Finding("models", "note", f"no model serves, trained: {', '.join(trained)}", advice)
 

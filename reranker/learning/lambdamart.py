@@ -1,8 +1,8 @@
 """The strongest baseline: LightGBM LambdaMART on exactly the same signals and lists.
 
 Burges (2010, MSR-TR-2010-82). It has what the network has: rounds chosen by early stopping on the
-held-out lists, and as many fitted to all lists that the served network learns. It is
-measured beside the network; what of it serves is decided in `mixture`.
+held-out lists, and as many fitted to all lists that the served network learns. It is measured
+beside the network; what of it serves is decided in `mixture`.
 """
 
 from collections.abc import Mapping
