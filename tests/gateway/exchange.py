@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+# What ends the connection of a process that was killed, before its answer or halfway through it.
+_CUT_OFF = (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError)
+
 # What no two answers share: how long it took.
 _TOOK = re.compile(rb'("?took(?:_nanos)?"?\s*:\s*)\d+')
 
@@ -55,10 +58,10 @@ class Exchange:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request, sent again on a new connection where the old one was closed meanwhile."""
+        """One request, sent again once on a new connection where the old one was cut off."""
         sent = {"Content-Type": "application/json"} if body is not None else {}
         sent |= headers or {}
-        with contextlib.suppress(http.client.RemoteDisconnected, ConnectionError):
+        with contextlib.suppress(*_CUT_OFF):
             return self._once(method, path, body, sent)
         self._connection.close()
         return self._once(method, path, body, sent)
