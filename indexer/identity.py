@@ -1,4 +1,4 @@
-"""Short stand-ins for ids inside packed records; pure and equal in every process."""
+"""Short stand-ins for ids inside packed records and for names; pure and equal in every process."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,3 +17,8 @@ def hash64(text: str) -> int:
 def hashes(ids: Iterable[str]) -> NDArray[np.uint64]:
     """`hash64` of each id [n] uint64."""
     return np.fromiter(map(hash64, ids), dtype=np.uint64)
+
+
+def action_key(name: str) -> str:
+    """The same action however its name is written: `Add-To-Cart` is `add_to_cart`."""
+    return name.casefold().replace("-", "_")

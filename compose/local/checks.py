@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from compose.local import archive, ground, java_runtime, ports, stack, valkey
+from compose.local.action_checks import check_actions
 from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding, Level
 from compose.local.home import Home
@@ -111,7 +112,7 @@ def check_ports(home: Home) -> Iterator[Finding]:
 
 
 def check_elasticsearch(usable: settings.Settings) -> Iterator[Finding]:
-    """Version, health, and the stamp of every index."""
+    """Version, health, the stamp of every index, and what its events are called."""
     with connections.elasticsearch(usable, request_timeout=10, max_retries=0) as client:
         try:
             number = connections.check_elasticsearch(client, usable)
@@ -130,6 +131,7 @@ def check_elasticsearch(usable: settings.Settings) -> Iterator[Finding]:
         )
         yield Finding("elasticsearch", level, found, advice)
         yield from check_indices(client)
+        yield from check_actions(client)
 
 
 def check_valkey(usable: settings.Settings) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from indexer.errors import InvalidEvent
+from indexer.identity import action_key
 
 GENERATION = re.compile(r"-\d{6}$")
 
@@ -17,6 +18,8 @@ class Applications:
     """The indices of a cluster that Hitweave made or attached, and the applications they name."""
 
     named: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by index
+    # By index: what actions of other names count as, by their keys.
+    actions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def index_of(self, application: str | None) -> str:
         """The index of an event; raises InvalidEvent where it is not told unmistakably.
@@ -37,21 +40,26 @@ class Applications:
             raise InvalidEvent(f"application: {claims} this name or lists it as an application")
         return found[0]
 
+    def counted_as(self, index: str, action: str) -> str:
+        """What an action of an index's events counts as; its own name where nothing is said."""
+        return self.actions.get(index, {}).get(action_key(action), action)
+
 
 def read(es: Elasticsearch) -> Applications:
-    """The applications of a cluster, from the aliases and `_meta` of its indices."""
+    """The applications of a cluster, and their actions, as aliases and `_meta` of indices say."""
     answer = es.indices.get(
         index="*",
         features="aliases,mappings",
         filter_path="*.aliases,*.mappings._meta.hitweave.config",
     )
-    named = {}
+    named, actions = {}, {}
     for concrete, about in answer.items():
         config = about.get("mappings", {}).get("_meta", {}).get("hitweave", {}).get("config")
         index = _index_name(concrete, about.get("aliases", {}))
         if config is not None and index is not None:
             named[index] = frozenset(config.get("application") or [index])
-    return Applications(named)
+            actions[index] = config.get("actions") or {}
+    return Applications(named, actions)
 
 
 def _index_name(concrete: str, aliases: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
+from indexer.identity import action_key
+
 PSEUDONYM_DIGITS = 24
 # Who handed an event in: one of our own, anybody, or a program that says it is none of a shopper.
 Sender = Literal["trusted", "client", "robot"]
@@ -114,7 +116,7 @@ def event_of(document: Mapping[str, Any]) -> BehaviourEvent:
     attributes = document.get("event_attributes") or {}
     user_query = document.get("user_query")
     origin = document.get("hitweave") or {}
-    action = document["action_name"].casefold().replace("-", "_")
+    action = action_key(document["action_name"])
     context = attributes.get("context")
     filled = attributes.get("order_id") or action in BASKET_ACTIONS
     basket = basket_of(document) if filled else None

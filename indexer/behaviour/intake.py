@@ -96,9 +96,12 @@ def take_one(line: bytes | Any, terms: Terms) -> tuple[Kind, str, Document]:
     raw = _decoded(line) if isinstance(line, bytes) else line
     kind, document = ubi.read(raw, key=terms.pseudonym_key, now=terms.now, live=terms.live)
     index = terms.index or terms.applications.index_of(ubi.application_of(raw))
-    if kind == "event" and terms.origin != TRUSTED:
-        # Travels with the event to the workers; the journal writes its own part over it.
-        document["hitweave"] = asdict(terms.origin)
+    if kind == "event":
+        counted = terms.applications.counted_as(index, document["action_name"])
+        document = ubi.counted_as(document, counted)
+        if terms.origin != TRUSTED:
+            # Travels with the event to the workers; the journal does not keep it.
+            document["hitweave"] = {**document.get("hitweave", {}), **asdict(terms.origin)}
     return kind, index, document
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from indexer.behaviour import event
 from indexer.behaviour.ubi_schema import UbiEvent, UbiQuery
 from indexer.errors import InvalidEvent
+from indexer.identity import action_key
 
 FUTURE_SECONDS_MAX = 300.0
 EVENT_ID_BYTES_MAX = 256
@@ -34,6 +35,9 @@ ITEM_ACTIONS = frozenset(
 )
 # Where the sidecar puts its own part of a search it recorded; nothing that is read here has one.
 SERVED = "served"
+# Where a stored event keeps what is not UBI's, and the name of its action before it was counted as
+# another.
+OWN, CAME_AS = "hitweave", "action_name"
 ORDER_FIELDS = ("order_id", "transaction_id")
 
 Kind = Literal["event", "query"]
@@ -131,9 +135,7 @@ def _event_document(
     order = _taken(attributes, ORDER_FIELDS)
     if order:
         attributes["order_id"] = event.order_pseudonym(key, order)
-    action = ubi.action_name.casefold().replace("-", "_")
-    if action in ITEM_ACTIONS and "object_id" not in attributes.get("object", {}):
-        raise InvalidEvent(f"event_attributes.object.object_id: {action} needs it")
+    _check_item(ubi.action_name, attributes)
     plain = ("application", "action_name", "query_id", "message_type", "message", "user_query")
     kept = {name: value for name in plain if (value := getattr(ubi, name)) is not None}
     return {
@@ -143,6 +145,23 @@ def _event_document(
         **_person(ubi, session, key),
         **({"event_attributes": attributes} if attributes else {}),
     }
+
+
+def counted_as(document: dict[str, Any], action: str) -> dict[str, Any]:
+    """A stored event under the action that it counts as, with the name it came with aside; raises
+    InvalidEvent where that action needs an item.
+    """
+    named = document["action_name"]
+    if action_key(named) == action_key(action):
+        return document
+    _check_item(action, document.get("event_attributes", {}))
+    return {**document, "action_name": action, OWN: {CAME_AS: named}}
+
+
+def _check_item(action_name: str, attributes: Mapping[str, Any]) -> None:
+    action = action_key(action_name)
+    if action in ITEM_ACTIONS and "object_id" not in attributes.get("object", {}):
+        raise InvalidEvent(f"event_attributes.object.object_id: {action} needs it")
 
 
 def _query_document(

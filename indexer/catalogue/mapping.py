@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from indexer.catalogue.actions import Actions
 from indexer.catalogue.context_keys import ALWAYS, KEYS_MAX, USUAL, Declared, Key
 from indexer.catalogue.diversity import Diversity
 from indexer.catalogue.product import FIELDS, RESERVED, explain
@@ -60,6 +61,8 @@ class IndexConfig(BaseModel):
     context: dict[Key, Declared] = Field(default_factory=lambda: dict(USUAL), max_length=KEYS_MAX)
     # Indices of the same encoder whose shoppers' deeds count here as well.
     history_from: tuple[str, ...] = ()
+    # What actions of other names count as.
+    actions: Actions = Field(default_factory=dict)
     # Elasticsearch's own mapping of fields that we do not know; the others are only kept.
     mappings: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

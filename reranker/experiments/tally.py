@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from indexer.identity import action_key
 from reranker.experiments import assignment, interleaving
 from reranker.experiments.assignment import Ids
 from reranker.experiments.experiment import INTERLEAVED, Experiment
@@ -190,7 +191,7 @@ class Tally:
             found.marks = {**found.marks, **{item: mark for item, mark in pairs if mark}}
 
     def _deed(self, document: Document, at: float) -> None:
-        action = document["action_name"].casefold().replace("-", "_")
+        action = action_key(document["action_name"])
         query_id = document.get("query_id")
         found = self._open.get(query_id) if query_id else None
         if found is not None and found.at < self._since <= at:

@@ -14,10 +14,12 @@ import redis
 from elasticsearch import AuthorizationException, BadRequestError, Elasticsearch, helpers
 from flask import Flask
 
+from compose.local.action_checks import check_actions
 from compose.local.commands.create import command as create
 from indexer import settings
 from indexer.behaviour import shopper_profile, state, store
 from indexer.behaviour.event import pseudonym, query_key
+from indexer.behaviour.journal_index import EVENTS
 from reranker.routes import events, problems
 from reranker.serving import front_door
 from tests.conftest import Stack, free_port
@@ -61,6 +63,29 @@ def history(stack: Stack, valkey: redis.Redis, shop: str, user: str) -> Sequence
     (blob,) = store.read(valkey, shop, [state.shopper_key(pseudonym(key, user))])
     profile = shopper_profile.decode(blob)
     return profile.ids(len(profile))
+
+
+def test_an_action_of_the_shops_own_counts_as_its_index_says(
+    stack: Stack, es: Elasticsearch, valkey: redis.Redis, index_name: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "index.yaml"
+    config.write_text("encoder: hashed:64\nactions: {read: view, Give-Away: dismiss}\n")
+    behaviour.run(create, index_name, "--config", str(config))
+    for action in ("read", "played"):
+        event = clicked(index_name, f"{action}-it", action_name=action, event_id=action)
+        assert post(stack, "/events", event) == (202, {"accepted": 1, "rejected": []})
+    wait_until(lambda: journalled(es, index_name)[EVENTS] == 2, 30)
+    wait_until(lambda: history(stack, valkey, index_name, "shopper-live"), 30)
+    assert [*history(stack, valkey, index_name, "shopper-live")] == ["read-it"]
+    found = {
+        name: es.get(index=EVENTS, id=f"{index_name}/{name}")["_source"]
+        for name in ("read", "played")
+    }
+    assert found["read"]["action_name"] == "view"
+    assert found["read"]["hitweave"]["action_name"] == "read"
+    assert found["played"]["action_name"] == "played"
+    told = [it.found for it in check_actions(es) if it.found.startswith(f"{index_name}:")]
+    assert told == [f"{index_name}: of 7 days nothing is learned from played (1)"]
 
 
 def test_a_click_is_in_the_profile_within_a_second_and_twice_is_once(

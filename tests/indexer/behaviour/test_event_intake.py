@@ -37,6 +37,32 @@ def test_events_go_to_the_index_that_names_or_lists_their_application() -> None:
     }
 
 
+def test_an_action_of_their_own_counts_as_the_index_says_and_keeps_its_name() -> None:
+    names = {"shoes": frozenset({"shoes"}), "lamps": frozenset({"lamps"})}
+    said = terms(Applications(names, {"shoes": {"add_favourite": "click", "view": "impression"}}))
+    item = {"event_attributes": {"object": {"object_id": "i1"}}}
+    liked = {"action_name": "Add-Favourite", "query_id": "q1", **item}
+    taken = {
+        name: intake.take_one({"application": name, **liked}, said)[2]
+        for name in ("shoes", "lamps")
+    }
+    assert taken["shoes"]["action_name"] == "click"
+    assert taken["shoes"]["hitweave"] == {"action_name": "Add-Favourite"}
+    assert taken["lamps"]["action_name"] == "Add-Favourite"
+    assert "hitweave" not in taken["lamps"]
+    page = intake.take([(1, view("shoes")), (2, view("lamps"))], said)
+    assert [it.reason for it in page.rejected] == [
+        "event_attributes.object.object_id: impression needs it"
+    ]
+
+
+def test_who_sent_an_event_travels_beside_the_name_it_came_with() -> None:
+    said = Applications({"shoes": frozenset({"shoes"})}, {"shoes": {"read": "view"}})
+    robot = intake.Terms(said, "k", 1.7e9, live=True, origin=intake.Origin("robot", "a-1"))
+    _, _, found = intake.take_one({**view("shoes"), "action_name": "read"}, robot)
+    assert found["hitweave"] == {"action_name": "read", "sender": "robot", "address": "a-1"}
+
+
 def test_an_application_that_no_index_has_is_rejected_with_the_reason() -> None:
     taken = intake.take([(1, view("hats"))], terms())
     assert "no index has this name" in taken.rejected[0].reason

@@ -47,6 +47,8 @@ def test_an_index_without_a_stamp_is_refused_with_what_to_do() -> None:
         ("mappings: {embedding: {type: float}}", "mapping of ours"),
         ("{fields: {price: money.amount}, mappings: {money: {type: long}}}", "mapping of ours"),
         ("mappings: {published: date}", "published"),
+        ("actions: {read: reading}", "actions.read"),
+        ("actions: {Add-Favourite: click, add_favourite: click}", "the same action"),
         ("dims: 5000", "dims"),
         ("colour: red", "colour"),
         ("- a list", "an object"),
