@@ -19,6 +19,7 @@ from indexer.catalogue.mapping import (
     check_name,
     mapping_body,
     settings_body,
+    with_added,
 )
 from indexer.catalogue.product import RESERVED
 from indexer.embedding.encoder import open_encoder
@@ -120,15 +121,18 @@ def create_generation(
     concrete: str,
     config: IndexConfig,
     aliases: dict[str, Any] | None = None,
+    added: Mapping[str, Any] | None = None,
 ) -> Generation:
-    """A new concrete index, empty."""
+    """A new concrete index, empty; `added` are `properties` beside those of the configuration."""
     config = config.with_search_fields()
     recipe = open_encoder(config.encoder, dims=config.dims).recipe
+    body = mapping_body(config, recipe)
+    body["properties"] = with_added(body["properties"], added or {})
     try:
         es.indices.create(
             index=concrete,
             settings=settings_body(config),
-            mappings=mapping_body(config, recipe),
+            mappings=body,
             aliases=aliases or {},
         )
     except BadRequestError as error:

@@ -33,6 +33,7 @@ Mode = Literal["fused", "rrf", "bm25", "knn", "off"]
 
 VECTOR_DIMS_MAX = 4096
 KEYWORD_CHARS_MAX = 1024
+INNER = ("properties", "fields")
 GC_DELETES = "1h"
 SEARCH_FIELDS = ("title^3", "description", "brand.text")
 INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,199}")
@@ -168,6 +169,37 @@ def mapping_body(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
         "properties": {**properties, **added_mappings(config, recipe)},
         "_meta": {RESERVED: stamp(config, recipe)},
     }
+
+
+def put_by_hand(there: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the `properties` of an index what those it was made with lack: fields and multi-fields
+    that were put there past us. Of a field that was made only its inner ones are told.
+    """
+    added: dict[str, Any] = {}
+    for name, field in there.items():
+        if name not in made:
+            added[name] = field
+            continue
+        inner = {part: put_by_hand(field.get(part, {}), made[name].get(part, {})) for part in INNER}
+        if any(inner.values()):
+            added[name] = {part: found for part, found in inner.items() if found}
+    return added
+
+
+def with_added(made: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """`properties` with what `put_by_hand` told; a field that both map stays as it was made."""
+    merged = dict(made)
+    for name, field in added.items():
+        known = merged.get(name)
+        if known is None:
+            if "type" in field or "properties" in field:
+                merged[name] = field
+            continue
+        # A value has multi-fields, an object has fields.
+        part = "fields" if "type" in known else "properties"
+        if part in field:
+            merged[name] = {**known, part: with_added(known.get(part, {}), field[part])}
+    return merged
 
 
 def field_mappings(analyzer: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from indexer.catalogue.generation import (
     resolve,
     swap,
 )
-from indexer.catalogue.mapping import IndexConfig
+from indexer.catalogue.mapping import IndexConfig, mapping_body, put_by_hand
 from indexer.catalogue.product import RESERVED
 from indexer.catalogue.submission import Submission
 from indexer.catalogue.tally import Counts
@@ -150,7 +150,8 @@ def rebuild(
     current = _served(es, index)
     _remove_unserved(es, current)
     unblock(es, current.concrete)
-    target = create_generation(es, index, next_name(es, index), config or current.config)
+    name, by_hand = next_name(es, index), _put_by_hand(es, current)
+    target = create_generation(es, index, name, config or current.config, added=by_hand)
     move = Move(es, valkey, current, target, submission)
     try:
         counts = move.carry_out(Checkpoint(graves=checkpoint(es, TOMBSTONES)))
@@ -163,6 +164,12 @@ def rebuild(
         if name not in {current.concrete, target.concrete}:
             es.indices.delete(index=name)
     return move, counts
+
+
+def _put_by_hand(es: Elasticsearch, current: Generation) -> dict[str, Any]:
+    there = es.indices.get_mapping(index=current.concrete)[current.concrete]["mappings"]
+    made = mapping_body(current.config, current.recipe)
+    return put_by_hand(there.get("properties", {}), made["properties"])
 
 
 def roll_back(

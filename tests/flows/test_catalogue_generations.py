@@ -77,6 +77,34 @@ def test_declared_fields_are_found_by_and_stay_so_through_rebuilds(
     assert es.count(index=index_name, query={"bool": asked})["count"] == 1
 
 
+def test_what_was_mapped_by_hand_stays_through_a_rebuild_and_what_was_undeclared_goes(
+    es: Elasticsearch, stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    declared = "encoder: hashed:64\nmappings: {section: {type: keyword}}"
+    created(index_name, "--config", commands.config(tmp_path, declared))
+    by_hand = {
+        "published": {"type": "date"},
+        "title": {
+            "type": "text",
+            "analyzer": "bilingual",
+            "fields": {"exact": {"type": "keyword"}},
+        },
+    }
+    es.indices.put_mapping(index=index_name, properties=by_hand)
+    article = {"id": "a", "title": "Storm", "published": "2026-03-01", "section": "weather"}
+    sent(index_name, commands.feed(tmp_path, article))
+    rebuilt(index_name, tmp_path, "encoder: hashed:64\nanalyzer: standard")
+    asked: list[dict[str, Any]] = [
+        {"range": {"published": {"gte": "2026-02-01"}}},
+        {"term": {"title.exact": "Storm"}},
+        {"term": {"section": "weather"}},
+    ]
+    assert [es.count(index=index_name, query=it)["count"] for it in asked] == [1, 1, 0]
+    made = es.indices.get_mapping(index=index_name).popitem()[1]["mappings"]["properties"]
+    assert made["title"]["fields"] == {"exact": {"type": "keyword"}}
+    assert made["title"].get("analyzer") != "bilingual"
+
+
 def test_a_declared_mapping_that_elasticsearch_does_not_know_is_refused(
     stack: Stack, index_name: str, tmp_path: Path
 ) -> None:

@@ -12,8 +12,10 @@ from indexer.catalogue.mapping import (
     check_name,
     mapping_body,
     mapping_digest,
+    put_by_hand,
     read_config,
     settings_body,
+    with_added,
 )
 from indexer.embedding.recipe import Recipe
 from indexer.errors import IncompatibleIndex, InvalidConfig, UnknownIndex
@@ -181,3 +183,36 @@ def test_fields_that_are_absent_are_added_under_their_names() -> None:
     assert "title" not in absent
     assert absent["money"]["properties"]["amount"] == {"type": "double"}
     assert absent["description"] == {"type": "text", "analyzer": "standard"}
+
+
+def test_what_was_put_there_by_hand_is_told_from_what_was_made() -> None:
+    made = mapping_body(IndexConfig(fields={"price": "money.amount"}), RECIPE)["properties"]
+    there = {
+        **made,
+        "money": {"properties": {**made["money"]["properties"], "unit": {"type": "keyword"}}},
+        "title": {**made["title"], "fields": {"raw": {"type": "keyword"}}},
+        "isbn": {"type": "keyword"},
+    }
+    assert put_by_hand(made, made) == {}
+    added = put_by_hand(there, made)
+    assert added == {
+        "money": {"properties": {"unit": {"type": "keyword"}}},
+        "title": {"fields": {"raw": {"type": "keyword"}}},
+        "isbn": {"type": "keyword"},
+    }
+    assert with_added(made, added) == there
+
+
+def test_what_was_put_there_by_hand_yields_to_a_new_configuration() -> None:
+    now = mapping_body(
+        IndexConfig(
+            fields={"title": "name"}, mappings={"isbn": {"type": "long"}, "money": {"type": "long"}}
+        ),
+        RECIPE,
+    )["properties"]
+    added = {
+        "isbn": {"type": "keyword"},
+        "money": {"properties": {"unit": {"type": "keyword"}}},
+        "title": {"fields": {"raw": {"type": "keyword"}}},
+    }
+    assert with_added(now, added) == now
