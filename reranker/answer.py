@@ -259,13 +259,15 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
 
 
 def _rerank_unknown(given: GivenList) -> Reranked:
-    """The list by what it brings alone: what Elasticsearch said, and names of its items."""
+    """The list by what it brings alone, what Elasticsearch said and names of its items, where no
+    index is named and not just one could be meant.
+    """
     candidates, fused = given.candidates, Fused(baseline.prior_of_legs(given.candidates))
     look = by_names(given.brought)
     wish = Wish(candidates.ids, given.window, given.diversity, Diversity(), look)
     varied = wish.varied(fused, None)
     ordered = RuledList(candidates).in_order(fused.scores, None, varied)
-    return Reranked(candidates, ordered, with_variety(fused, varied), None, varied=varied)
+    return Reranked(candidates, ordered, with_variety(fused, varied), "no_index", varied=varied)
 
 
 def _layer(process: Process, generation: Generation) -> str | None:

@@ -15,6 +15,7 @@ from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 from rich.console import Console
 
 from compose.local.commands import search
+from indexer.behaviour import applications
 from indexer.behaviour.journal_index import QUERIES
 from indexer.catalogue.context_keys import USUAL
 from indexer.catalogue.mapping import IndexConfig
@@ -22,6 +23,8 @@ from reranker.learning.cases import LoggedSearch
 from reranker.learning.material import read_searches
 from reranker.signals import declared, definition
 from tests.conftest import Stack
+from tests.flows import commands
+from tests.flows.commands import created
 from tests.flows.worker_process import wait_until
 
 LAMPS = 260
@@ -520,7 +523,7 @@ def test_what_the_node_says_of_an_early_end_is_kept(
     assert "terminated_early" not in gateway.search(index=shop, query=MATCH, ext=own("fused"))
 
 
-def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: str) -> None:
+def test_rerank_orders_candidates_of_an_index(stack: Stack, shop: str) -> None:
     candidates = [{"id": "other-2", "bm25": 1.0}, {"id": "other-0"}, {"id": "lamp-1", "bm25": 0.5}]
     body = {"index": shop, "query": "earphones", "candidates": candidates, "explain": True}
     status, _, answer = raw(stack, "POST", "/rerank", body)
@@ -534,6 +537,25 @@ def test_rerank_orders_candidates_with_and_without_an_index(stack: Stack, shop: 
     assert len(unseen["items"]) == len(body["candidates"])
     status, _, answer = raw(stack, "POST", "/rerank", body | {"size": 1})
     assert len(answer["items"]) == 1
+
+
+def test_rerank_says_that_it_knows_no_index_where_several_could_be_meant(
+    stack: Stack, shop: str, es: Elasticsearch, tmp_path: Path
+) -> None:
+    other = f"t{uuid.uuid4().hex[:12]}"
+    created(other, "--config", commands.config(tmp_path, "encoder: hashed:64"))
+    assert {shop, other} <= set(applications.read(es).named)
+    candidates = [{"id": "lamp-1", "bm25": 0.5}, {"id": "other-2", "bm25": 1.0}]
+    body = {"query": "earphones", "candidates": candidates}
+    answers: list[Any] = []
+
+    def knows_both() -> bool:
+        answers.append(raw(stack, "POST", "/rerank", body))
+        return bool(answers[-1][2]["degraded"] == "no_index")
+
+    wait_until(knows_both, 30)  # which indices there are is believed for a few seconds
+    assert (answers[-1][0], answers[-1][2]["model"]) == (200, None)
+    assert [item["id"] for item in answers[-1][2]["items"]] == ["other-2", "lamp-1"]
 
 
 @pytest.mark.parametrize(
