@@ -131,6 +131,21 @@ def test_of_two_lines_of_one_product_the_newer_counts_wherever_it_stands(
     assert source(es, index, "2")["price"] == 2
 
 
+def test_of_lines_that_say_no_time_the_later_counts(
+    stack: Stack, es: Elasticsearch, index: str, feed: Feed
+) -> None:
+    names = [str(number) for number in range(8)]
+    lines = [
+        {"id": name, "title": f"{word} {name}"} for word in ("wrong", "right") for name in names
+    ]
+    gone = {"id": "gone", "title": "Gone"}
+    back = [{"id": "back", "deleted": True}, {"id": "back", "title": "Back again"}]
+    sent(index, feed(*lines, gone, {"id": "gone", "deleted": True}, *back))
+    assert [source(es, index, name)["title"] for name in names] == [f"right {n}" for n in names]
+    assert not es.exists(index=index, id="gone")
+    assert source(es, index, "back")["title"] == "Back again"
+
+
 def test_a_deleted_product_stays_deleted_when_older_news_of_it_comes_late(
     stack: Stack, es: Elasticsearch, valkey: redis.Redis, index: str, feed: Feed
 ) -> None:
