@@ -318,7 +318,7 @@ def _start_search(process: Process, call: Call, vector: Vector | None) -> Asking
         call.generation.config.search_fields,
         id_column=process.generations.has_id_column(call.generation),
         versions=shown.keepable(process, call) is not None,
-        beside=ruling.beside(call.effects),
+        beside=ruling.beside(call),
     )
     return fetch.start(
         process.nodes,

@@ -66,6 +66,8 @@ class IndexConfig(BaseModel):
     actions: Actions = Field(default_factory=dict)
     # Elasticsearch's own mapping of fields that we do not know; the others are only kept.
     mappings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    # Fields of codes: a search for nothing but a code has its product first.
+    codes: tuple[str, ...] = ()
 
     @field_validator("history_from")
     @classmethod
@@ -86,6 +88,14 @@ class IndexConfig(BaseModel):
         if len(set(fields.values())) < len(fields):
             raise ValueError("two of our fields are read from the same one of theirs")
         return fields
+
+    @field_validator("codes")
+    @classmethod
+    def _names_fields(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        for path in codes:
+            if not path or path.split(".")[0] == RESERVED:
+                raise ValueError(f"{path!r} is no field of codes")
+        return tuple(dict.fromkeys(codes))
 
     @field_validator("context")
     @classmethod
@@ -241,6 +251,7 @@ def added_mappings(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
                 "version": {"type": "long"},
                 "received_at": {"type": "long"},
                 "recipe": keyword,
+                **({"codes": keyword} if config.codes else {}),
             },
         },
         config.vector_field: vector_mapping(config, recipe),
@@ -277,6 +288,7 @@ def mapping_digest(config: IndexConfig, recipe: Recipe) -> str:
         config.fields,
         config.mappings,
         added_mappings(config, recipe),
+        *([config.codes] if config.codes else []),
     ]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 

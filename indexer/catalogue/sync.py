@@ -171,7 +171,7 @@ def _write(stores: Stores, work: Work, kind_of_vector: Kind) -> None:
 
 def _index_operation(stores: Stores, work: Work, position: int) -> Operation:
     target, generation = work.targets[position], work.generation
-    document = stamped(target, generation.recipe.digest())
+    document = stamped(target, generation.config, generation.recipe.digest())
     return Operation(
         generation.concrete,
         target.id,

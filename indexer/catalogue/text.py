@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from indexer.catalogue import codes
 from indexer.catalogue.mapping import IndexConfig
 from indexer.catalogue.plan import Expected, Order
 from indexer.catalogue.product import (
@@ -112,10 +113,10 @@ def digest(*parts: bytes) -> str:
     return state.hexdigest()
 
 
-def stamped(target: Target, recipe_digest: str) -> dict[str, Any]:
-    """The source with the object by which later updates are compared."""
+def stamped(target: Target, config: IndexConfig, recipe_digest: str) -> dict[str, Any]:
+    """The source with the object by which later updates are compared, and codes are found."""
     expected = target.expected
-    stamp = {
+    stamp: dict[str, Any] = {
         "id": target.id,
         "text_hash": expected.text_hash,
         "fields_hash": expected.fields_hash,
@@ -123,6 +124,8 @@ def stamped(target: Target, recipe_digest: str) -> dict[str, Any]:
         "received_at": expected.order.received_at,
         "recipe": recipe_digest,
     }
+    if config.codes:
+        stamp["codes"] = codes.of({config.theirs("id"): target.id} | target.source, config.codes)
     document = {**target.source, RESERVED: stamp}
     if target.arrival_field:
         place(document, target.arrival_field, iso(expected.order.version))

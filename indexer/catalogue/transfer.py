@@ -183,7 +183,7 @@ def _is_settled(route: Route, parcel: Parcel, answer: Answer, tally: Tally) -> b
 def _operation(stores: Stores, route: Route, parcel: Parcel) -> Operation:
     assert parcel.vector is not None  # noqa: S101 - _is_ready
     target = route.target
-    document: dict[str, Any] = stamped(parcel.target, target.recipe.digest())
+    document: dict[str, Any] = stamped(parcel.target, target.config, target.recipe.digest())
     source = to_bytes(document, target, parcel.vector, stores.takes_packed_vectors)
     order = parcel.document.place if route.is_backfill else parcel.target.expected.order.version
     return Operation(target.concrete, parcel.document.id, order, source)

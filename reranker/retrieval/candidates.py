@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.retrieval.query import ID_COLUMN, KEYWORD_NAME, MARK_NAME
+from reranker.retrieval.query import CODE_NAME, ID_COLUMN, KEYWORD_NAME, MARK_NAME
 
 TRACKED_TOTAL = 10_000  # Elasticsearch counts this far unless told otherwise
 
@@ -61,9 +61,9 @@ class Retrieved:
 
     `groups` has each candidate's value of the collapse field, None where nothing is collapsed;
     `marks` which of the marks each matches, by their numbers, empty where none were asked for.
-    `pinned` are the documents found by id, with their value of the collapse field; `legs` are the
-    hits of each leg. `terminated_early` is what the keyword leg says of `terminate_after`, None
-    where that was not asked for.
+    `pinned` are the documents found by id or code, with their value of the collapse field, `named`
+    those whose code is the query; `legs` are the hits of each leg. `terminated_early` is what the
+    keyword leg says of `terminate_after`, None where that was not asked for.
     """
 
     candidates: Candidates
@@ -76,6 +76,7 @@ class Retrieved:
     degraded: str | None = None
     marks: Sequence[frozenset[int]] = ()
     pinned: Mapping[str, str | None] = field(default_factory=dict)
+    named: Sequence[str] = ()
     legs: Sequence[Sequence[Mapping[str, Any]]] = ()
     terminated_early: bool | None = None
 
@@ -113,6 +114,7 @@ def decode(
         degraded=_partial(responses),
         marks=marks_of(candidates.ids, (*knn, *keyword)),
         pinned={hit["_id"]: _group(hit, collapse_field) for hit in pinned},
+        named=[hit["_id"] for hit in pinned if CODE_NAME in hit.get("matched_queries", ())],
         legs=(keyword, knn, pinned),
         terminated_early=responses.get("keyword", {}).get("terminated_early"),
     )

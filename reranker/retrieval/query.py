@@ -17,6 +17,8 @@ from reranker.retrieval.request import RankedRequest
 
 KEYWORD_NAME = "hitweave_keyword"
 MARK_NAME = "hitweave_mark:"
+CODE_NAME = "hitweave_code"
+SAME_CODE_MAX = 10
 LEG_KEYS = ("runtime_mappings", "timeout", "stats")
 BY_SCORE = {"top_hits", "sampler", "diversified_sampler"}  # aggregations
 PAGE_KEYS = (
@@ -24,6 +26,7 @@ PAGE_KEYS = (
     *("seq_no_primary_term", "highlight"),
 )
 ID_COLUMN = "hitweave.id"
+CODE_COLUMN = "hitweave.codes"
 ARRIVAL_COLUMN = "hitweave.received_at"
 IDS_BY_COLUMN = {"_source": False, "stored_fields": "_none_", "docvalue_fields": [ID_COLUMN]}
 VERSIONS = {"seq_no_primary_term": True, "docvalue_fields": [ID_COLUMN, ARRIVAL_COLUMN]}
@@ -50,10 +53,23 @@ class Legs:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is asked beside candidates: which of `marks` each hit matches, and documents by id."""
+    """What is asked beside candidates: which of `marks` each hit matches, documents by id, and
+    those that have `code`, folded; empty: none.
+    """
 
     marks: Sequence[Mapping[str, Any]] = ()
     pinned: Sequence[str] = ()
+    code: str = ""
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """Queries for the documents, the one by code named; empty where none are asked for."""
+        asked: list[dict[str, Any]] = []
+        if self.pinned:
+            asked.append({"ids": {"values": list(self.pinned)}})
+        if self.code:
+            asked.append({"term": {CODE_COLUMN: {"value": self.code, "_name": CODE_NAME}}})
+        return asked
 
 
 NOTHING_BESIDE = Beside()
@@ -100,8 +116,8 @@ def legs(
     if collapse := request.body.get("collapse"):
         shared["collapse"] = collapse
     narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))
-    pinned = _pinned_leg(request, query, shared, narrowed, beside.pinned)
-    too = [_by_id(beside.pinned, request.filters)] if pinned else []
+    pinned = _pinned_leg(request, query, shared, narrowed, beside)
+    too = [_any_of(beside.documents, request.filters)] if pinned else []
     nearest = _nearest(request, vector, search, narrowed)
     if nearest is None:
         keyword = _keyword_leg(request, _marked(query, beside), shared, facets=not too)
@@ -124,7 +140,7 @@ def among(
 ) -> dict[str, Any]:
     """Which of `ids` satisfy the filters, and which of the marks they match; ids only."""
     return {
-        "query": _marked(_by_id(ids, filters), beside),
+        "query": _marked(_any_of([{"ids": {"values": list(ids)}}], filters), beside),
         "size": len(ids),
         "_source": False,
         "track_total_hits": False,
@@ -290,17 +306,24 @@ def _pinned_leg(
     query: Mapping[str, Any],
     shared: Mapping[str, Any],
     narrowed: Sequence[Mapping[str, Any]],
-    ids: Sequence[str],
+    beside: Beside,
 ) -> dict[str, Any] | None:
-    """Documents by id, under the client's own filters; a least score asks for matches alone."""
-    if not ids or "min_score" in request.body:
+    """Documents by id and by code, under the client's own filters; a least score asks for matches
+    alone.
+    """
+    documents = beside.documents
+    if not documents or "min_score" in request.body:
         return None
     leg = {name: part for name, part in shared.items() if name != "collapse"}
     if field := request.collapse_field:
         leg["docvalue_fields"] = [*leg.get("docvalue_fields", ()), field]
-    named = _with_keyword_named(_by_id(ids, narrowed), query)
-    return leg | {"query": named, "size": len(ids), "track_total_hits": False}
+    named = _with_keyword_named(_any_of(documents, narrowed), query)
+    size = len(beside.pinned) + (SAME_CODE_MAX if beside.code else 0)
+    return leg | {"query": named, "size": size, "track_total_hits": False}
 
 
-def _by_id(ids: Sequence[str], filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"bool": {"filter": [{"ids": {"values": list(ids)}}, *filters]}}
+def _any_of(
+    queries: Sequence[Mapping[str, Any]], filters: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    one = queries[0] if len(queries) == 1 else {"bool": {"should": list(queries)}}
+    return {"bool": {"filter": [one, *filters]}}

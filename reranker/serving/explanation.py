@@ -32,7 +32,7 @@ def of(grounds: Grounds, row: int, shown: float, titles: Titles) -> Explanation:
     moved = [
         *([part(varied - scored, "placed for variety")] if varied != scored else []),
         *(
-            [part(shown - varied, "placed by a rule, or after what can be had")]
+            [part(shown - varied, "placed by a rule or its code, or after what can be had")]
             if shown != varied
             else []
         ),

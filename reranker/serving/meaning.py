@@ -15,6 +15,8 @@ def ask(process: Process, call: Call, answer: dict[str, Any], made: Ranking | No
     request = call.request
     if request.start or not request.size or request.options.mode == "knn":
         return
+    if made is not None and made.retrieved.named:
+        return
     found = _found_by_words(answer, made)
     if found is None or found > process.settings.did_you_mean_hits_max:
         return

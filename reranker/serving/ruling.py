@@ -1,7 +1,7 @@
 """Rules at work: what holds for a request, and the order that comes of it.
 
-The order of work is fused → diversity → boost and bury → what is sold out last → pin. What is
-hidden, or left out by a rule's filter, was never asked for.
+The order of work is fused → diversity → boost and bury → what is sold out last → what the query
+names by its code first → pin. What is hidden, or left out by a rule's filter, was never asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.catalogue import codes
 from indexer.catalogue.generation import Generation
 from indexer.errors import ElasticsearchUnavailable
 from reranker.retrieval import clause, fetch
@@ -58,9 +59,11 @@ def under(call: Call, found: Effects) -> Call:
     return replace(call, request=effects.narrowed(call.request, found), effects=found)
 
 
-def beside(found: Effects) -> Beside:
-    """What Elasticsearch shall say beside the candidates for these effects."""
-    return Beside(found.marks, [name for name, _ in found.pins])
+def beside(call: Call) -> Beside:
+    """What Elasticsearch shall say beside the candidates: for the call's effects, and by code."""
+    pinned = [name for name, _ in call.effects.pins]
+    code = codes.folded(call.request.text) if call.generation.config.codes else ""
+    return Beside(call.effects.marks, pinned, code)
 
 
 def in_order(
@@ -81,11 +84,27 @@ def in_order(
     names, falling = [ids[row] for row in ordered.rows.tolist()], ordered.scores.tolist()
     there = {*ids, *retrieved.pinned} if found.pins else ()
     pins = [(name, position) for name, position in found.pins if name in there]
+    pins = _with_named(pins, retrieved.named, names)
     if not pins:
         return ordered, Placed(names, falling)
     group_of = dict(zip(ids, groups, strict=True)) if groups else {}
     placed = placing.place(names, falling, pins, {**retrieved.pinned, **group_of})
     return order.within(placed, ids), placed
+
+
+def _with_named(
+    pins: Sequence[tuple[str, int]], named: Sequence[str], names: Sequence[str]
+) -> list[tuple[str, int]]:
+    """The pins, and behind those of the first place what the query names by its code, in the
+    order of `names`; nothing of it where it stands first anyway.
+    """
+    if set(names[: len(named)]) == set(named):
+        return list(pins)
+    placed, wanted = {name for name, _ in pins}, set(named)
+    ahead = [name for name in names if name in wanted]
+    ahead += [name for name in named if name not in ahead]
+    first = [(name, 1) for name in ahead if name not in placed]
+    return [*(it for it in pins if it[1] <= 1), *first, *(it for it in pins if it[1] > 1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -51,6 +51,8 @@ def test_an_index_without_a_stamp_is_refused_with_what_to_do() -> None:
         ("mappings: {published: date}", "published"),
         ("actions: {read: reading}", "actions.read"),
         ("actions: {Add-Favourite: click, add_favourite: click}", "the same action"),
+        ("codes: [hitweave.id]", "no field of codes"),
+        ("codes: ['']", "no field of codes"),
         ("dims: 5000", "dims"),
         ("colour: red", "colour"),
         ("- a list", "an object"),
@@ -117,6 +119,16 @@ def test_declared_fields_get_the_mapping_that_they_are_given() -> None:
     assert properties["published"] == {"type": "date"}
     assert properties["author"] == {"properties": {"name": {"type": "keyword"}}}
     assert mapping_digest(config, RECIPE) != mapping_digest(IndexConfig(), RECIPE)
+
+
+def test_an_index_of_codes_has_a_column_for_them_and_no_other_has() -> None:
+    def column(config: IndexConfig) -> Any:
+        return mapping_body(config, RECIPE)["properties"]["hitweave"]["properties"].get("codes")
+
+    assert column(IndexConfig()) is None
+    assert column(IndexConfig(codes=("sku",))) == {"type": "keyword"}
+    digests = {mapping_digest(IndexConfig(codes=it), RECIPE) for it in ((), ("a",), ("b",))}
+    assert len(digests) == 3
 
 
 def test_of_an_index_of_theirs_only_declared_fields_that_it_lacks_are_added() -> None:

@@ -65,8 +65,8 @@ def test_another_recipe_changes_the_text_hash_alone() -> None:
 def test_arriving_again_changes_no_hash_though_the_document_says_when() -> None:
     first, second = target(MUG, 1000), target(MUG, 2000)
     assert first.expected.fields_hash == second.expected.fields_hash
-    assert stamped(first, "r")["updated_at"] == "1970-01-01T00:00:01.000Z"
-    assert stamped(second, "r")["updated_at"] == "1970-01-01T00:00:02.000Z"
+    assert stamped(first, IndexConfig(), "r")["updated_at"] == "1970-01-01T00:00:01.000Z"
+    assert stamped(second, IndexConfig(), "r")["updated_at"] == "1970-01-01T00:00:02.000Z"
 
 
 def test_an_update_that_says_its_time_changes_the_fields_hash_with_it() -> None:
@@ -87,7 +87,7 @@ def test_a_line_must_not_bring_its_own_vector() -> None:
 def test_the_document_has_their_names_and_our_stamp() -> None:
     config = IndexConfig(encoder="hashed:8", fields={"id": "sku", "price": "money.amount"})
     line = {"sku": "1", "title": "Mug", "money": {"amount": 3, "tax": 1}}
-    document = stamped(target(line, config=config), RECIPE.digest())
+    document = stamped(target(line, config=config), config, RECIPE.digest())
     assert document["sku"] == "1"
     assert document["money"] == {"amount": 3.0, "tax": 1}
     assert document["hitweave"]["id"] == "1"

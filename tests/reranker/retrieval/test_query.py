@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from reranker.retrieval import query as bodies
-from reranker.retrieval.query import ID_COLUMN, MARK_NAME, Beside, Legs, VectorSearch
+from reranker.retrieval.query import CODE_NAME, ID_COLUMN, MARK_NAME, Beside, Legs, VectorSearch
 from reranker.retrieval.request import Defaults, RankedRequest, parse
 
 MATCH = {"match": {"title": "red shoes"}}
@@ -197,6 +197,19 @@ def test_pinned_documents_are_asked_for_under_the_clients_filters(vector: Any) -
     assert union[-1]["bool"]["filter"] == [by_id, TERM]
     assert found.keyword is not None
     assert "aggs" not in found.keyword
+
+
+def test_documents_are_asked_for_by_code_beside_those_by_id() -> None:
+    beside = Beside(pinned=["a"], code="600519")
+    found = bodies.legs(
+        asked({"query": MATCH}), VECTOR, SEARCH, FIELDS, id_column=True, beside=beside
+    )
+    assert found.pinned is not None
+    (chosen,) = found.pinned["query"]["bool"]["must"]
+    by_id, by_code = chosen["bool"]["filter"][0]["bool"]["should"]
+    assert by_id == {"ids": {"values": ["a"]}}
+    assert by_code == {"term": {"hitweave.codes": {"value": "600519", "_name": CODE_NAME}}}
+    assert found.pinned["size"] == 11
 
 
 def test_a_least_score_asks_for_nothing_by_id() -> None:
