@@ -1,7 +1,7 @@
 """Reasons in words that a shopper understands, in English and Chinese. Pure.
 
-Only sentences of purchases, carts, prices and stock speak of goods: all others are said of articles
-and videos as well.
+None speaks of goods: a fund is bought and an article is read as well. Only those of purchases,
+carts and prices speak of buying.
 A sentence of a deed names its item; where its title is not known, the one under `…_unnamed` is
 said instead.
 """
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from reranker.serving.reasons import Reason
 
+ENDS = (".", "!", "?", "\N{IDEOGRAPHIC FULL STOP}")
 # Key → English, Chinese; those of a deed name its item, those under `…_unnamed` do not.
 SENTENCES: Mapping[str, tuple[str, str]] = {
-    "bought_before": ("You bought this before.", "您买过这件商品。"),
-    "in_cart": ("You put this in your cart before.", "您曾把这件商品加入购物车。"),
+    "bought_before": ("You bought this before.", "您以前买过。"),
+    "in_cart": ("You put this in your cart before.", "您曾将其加入购物车。"),
     "looked_before": ("You looked at this before.", "您以前看过。"),
     "bought_with_purchase": (
         "Because you bought {title}: the two are often bought together.",
@@ -21,7 +22,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "bought_with_purchase_unnamed": (
         "Often bought together with something you bought.",
-        "常与您买过的商品一起购买。",
+        "常与您买过的内容一起购买。",
     ),
     "bought_with_cart": (
         "Often bought together with {title}, which you put in your cart.",
@@ -29,7 +30,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "bought_with_cart_unnamed": (
         "Often bought together with something you put in your cart.",
-        "常与您加入购物车的商品一起购买。",
+        "常与您加入购物车的内容一起购买。",
     ),
     "bought_with_view": (
         "Often bought together with {title}, which you looked at.",
@@ -37,12 +38,12 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "bought_with_view_unnamed": (
         "Often bought together with something you looked at.",
-        "常与您看过的商品一起购买。",
+        "常与您看过的内容一起购买。",
     ),
     "bought_with_seed": ("Often bought together with {title}.", "常与{title}一起购买。"),
     "bought_with_seed_unnamed": (
         "Often bought together with an item on this page.",
-        "常与本页的商品一起购买。",
+        "常与本页的内容一起购买。",
     ),
     "once_bought_with": (
         "Has been bought together with {title}.",
@@ -50,7 +51,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "once_bought_with_unnamed": (
         "Has been bought together with something you chose before.",
-        "曾与您选过的商品一起购买。",
+        "曾与您选过的内容一起购买。",
     ),
     "viewed_with": ("Has been looked at together with {title}.", "曾与{title}一起浏览。"),
     "viewed_with_unnamed": (
@@ -62,7 +63,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "because_cart": ("Because you put {title} in your cart.", "因为您把{title}加入过购物车。"),
     "because_cart_unnamed": (
         "Because of what you put in your cart.",
-        "基于您加入购物车的商品。",
+        "基于您加入购物车的内容。",
     ),
     "because_view": ("Because you looked at {title}.", "因为您看过{title}。"),
     "because_view_unnamed": ("Because of what you looked at before.", "基于您以前的浏览。"),
@@ -75,14 +76,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "选择本页内容的人也常选这一项。",
     ),
     "like_purchase": ("Similar to {title}, which you bought.", "与您买过的{title}相似。"),
-    "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的商品相似。"),
+    "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的内容相似。"),
     "like_cart": (
         "Similar to {title}, which you put in your cart.",
         "与您加入购物车的{title}相似。",
     ),
     "like_cart_unnamed": (
         "Similar to something you put in your cart.",
-        "与您加入购物车的商品相似。",
+        "与您加入购物车的内容相似。",
     ),
     "like_view": ("Similar to {title}, which you looked at.", "与您看过的{title}相似。"),
     "like_view_unnamed": ("Similar to something you looked at.", "与您看过的内容相似。"),
@@ -92,17 +93,17 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "category": ("From a category you chose before.", "来自您选过的类别。"),
     "popular_search": ("Popular for this search.", "搜索此内容的人常选这一项。"),
     "popular": ("Popular with others.", "很受大家欢迎。"),
-    "others_bought": ("Other shoppers bought this.", "其他顾客买过这件商品。"),
+    "others_bought": ("Others bought this.", "其他人也买过。"),
     "others_looked": ("Others looked at this.", "其他人也看过。"),
-    "trending": ("Sells more than usual these days.", "近期销量上升。"),
+    "trending": ("Bought more than usual these days.", "近期购买的人增多。"),
     "all_words": ("Its title has the words you searched for.", "标题包含您搜索的词。"),
     "words": ("Matches your words.", "与您搜索的词匹配。"),
     "meaning": ("Close in meaning to your search.", "与您搜索的含义相近。"),
-    "cheaper": ("Costs less than most here.", "价格低于这里的多数商品。"),
+    "cheaper": ("Costs less than most here.", "价格低于这里的大多数。"),
     "usual_price": ("Near the price you usually pay.", "接近您平时的消费价位。"),
     "favourite": ("Popular here.", "这里很受欢迎。"),
     "in_catalogue": ("From what is new here.", "来自这里的新内容。"),
-    "in_stock": ("In stock.", "有货。"),
+    "in_stock": ("Available now.", "目前可选。"),
     "same_domain": ("From the section you are in.", "来自您正在浏览的版块。"),
     "fits": ("Fits your search.", "符合您的搜索。"),
 }
@@ -112,4 +113,7 @@ def say(told: Reason, language: str, title: str | None) -> str:
     """The sentence; `language` beginning with `zh` is Chinese, every other one English."""
     unnamed = told.item_id is not None and not title
     english, chinese = SENTENCES[f"{told.key}_unnamed" if unnamed else told.key]
-    return (chinese if language.casefold().startswith("zh") else english).format(title=title)
+    sentence = chinese if language.casefold().startswith("zh") else english
+    if title and title.endswith(ENDS) and sentence.endswith("{title}" + sentence[-1]):
+        sentence = sentence[:-1]
+    return sentence.format(title=title)

@@ -48,7 +48,7 @@ TABLE: list[tuple[str, str, dict[str, Deed], dict[str, float], str]] = [
         {"price_to_shopper": 0.1, "shopper_items": ONE},
         "Near the price you usually pay.",
     ),
-    ("product", "available", {}, {"card": 1.0}, "In stock."),
+    ("product", "available", {}, {"card": 1.0}, "Available now."),
     ("product", "catalogue_popularity", {}, {"catalogue_popularity": 1.0}, "Popular here."),
     (
         "popularity",
@@ -57,14 +57,14 @@ TABLE: list[tuple[str, str, dict[str, Deed], dict[str, float], str]] = [
         {"purchases": FIVE, "purchases_120d_place": 0.9},
         "Popular with others.",
     ),
-    ("popularity", "buyers", {}, {"purchases": FIVE}, "Other shoppers bought this."),
+    ("popularity", "buyers", {}, {"purchases": FIVE}, "Others bought this."),
     ("popularity", "views_30d", {}, {"views_30d": ONE}, "Others looked at this."),
     (
         "popularity",
         "trend_7d",
         {},
         {"trend_7d": 0.5, "purchases_7d": ONE, "purchases": FIVE},
-        "Sells more than usual these days.",
+        "Bought more than usual these days.",
     ),
     (
         "search",
@@ -206,14 +206,34 @@ def test_a_hit_alone_is_told_its_strongest_reason() -> None:
     assert reasons({}) == {}
 
 
-OF_SALES = ("bought", "purchase", "cart", "cheaper", "usual_price", "in_stock", "trending")
+OF_SALES = ("bought", "purchase", "cart", "cheaper", "usual_price", "trending")
 
 
 @pytest.mark.parametrize("key", [key for key in SENTENCES if not any(w in key for w in OF_SALES)])
 def test_what_is_no_sale_can_be_said_of_an_article(key: str) -> None:
     english, chinese = SENTENCES[key]
     assert not any(word in english for word in ("shop", "buy", "bought", "sell"))
-    assert not any(word in chinese for word in ("商品", "顾客", "本店", "销量"))
+    assert not any(word in chinese for word in ("买", "卖", "售", "货"))
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_no_sentence_calls_an_item_goods_or_people_shoppers(key: str) -> None:
+    english, chinese = SENTENCES[key]
+    assert not any(word in english.casefold() for word in ("goods", "product", "shop", "stock"))
+    assert not any(word in chinese for word in ("商品", "顾客", "本店", "销量", "有货"))
+
+
+@pytest.mark.parametrize(
+    ("title", "language", "said"),
+    [
+        ("Apple Inc.", "en", "Similar to Apple Inc."),
+        ("Ready?", "en", "Similar to Ready?"),
+        ("Apple", "en", "Similar to Apple."),
+        ("Apple Inc.", "zh", "与Apple Inc.相似。"),
+    ],
+)
+def test_a_title_that_ends_a_sentence_ends_it_once(title: str, language: str, said: str) -> None:
+    assert say(Reason("like_seed", "x"), language, title) == said
 
 
 @pytest.mark.parametrize("language", ["zh", "zh-CN", "ZH_Hans"])
