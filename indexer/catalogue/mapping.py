@@ -120,7 +120,16 @@ class IndexConfig(BaseModel):
         """The same; where it does not say what to search, our choice under the user's names."""
         if "search_fields" in self.model_fields_set:
             return self
-        return self.model_copy(update={"search_fields": tuple(map(self._renamed, SEARCH_FIELDS))})
+        return self.model_copy(update={"search_fields": self._usual_search_fields()})
+
+    @property
+    def chosen_search_fields(self) -> tuple[str, ...]:
+        """What it says to search, where that is not what is searched anyway; else empty."""
+        usual = self.search_fields in (SEARCH_FIELDS, self._usual_search_fields())
+        return () if usual else self.search_fields
+
+    def _usual_search_fields(self) -> tuple[str, ...]:
+        return tuple(map(self._renamed, SEARCH_FIELDS))
 
     def _renamed(self, searched: str) -> str:
         ours = re.split(r"[.^]", searched, maxsplit=1)[0]

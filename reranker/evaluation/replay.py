@@ -146,14 +146,16 @@ class Sidecar:
         said = self.post("_search", everything)
         return int(said["hits"]["total"]["value"])
 
-    def title_field(self) -> str:
-        """What the index calls the title; our name where it stands for no one index of ours."""
+    def searched_fields(self) -> tuple[str, ...]:
+        """The fields that the index's configuration chose to search, else what it calls the title;
+        our name for that where it stands for no one index of ours.
+        """
         try:
             ((concrete, found),) = self._send("GET", "_mapping").items()
             stamped = read_stamp(self.asking.index, concrete, found["mappings"])
         except (AskedWrongly, ValueError):
-            return "title"
-        return stamped.config.theirs("title")
+            return ("title",)
+        return stamped.config.chosen_search_fields or (stamped.config.theirs("title"),)
 
     def post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         """The decoded answer of one request on the index; raises what the status means."""

@@ -114,6 +114,23 @@ def test_the_title_is_searched_under_the_name_that_the_index_gives_it(
     assert said["modes"]["bm25"]["mrr"] == 1.0
 
 
+def test_what_an_index_chose_to_search_is_what_is_measured(
+    stack: Stack, index_name: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "index.yaml"
+    chosen = "search_fields: [code^8, title]\nmappings: {code: {type: keyword}}\n"
+    config.write_text(f"encoder: hashed:{DIMS}\n{chosen}")
+    stack.run("create", index_name, "--config", str(config))
+    coded = [{"id": f"a{n}", "title": title, "code": f"C{n}"} for n, title in enumerate(TITLES)]
+    stack.run("catalogue", index_name, lines(tmp_path / "coded.jsonl", coded))
+    judged = tmp_path / "judged.csv"
+    judged.write_text("query,docid,rating\nC2,a2,1\n")
+    command = [index_name, "--judgements", str(judged), "--modes", "bm25"]
+    assert run_here(evaluate.command, *command)["modes"]["bm25"]["mrr"] == 1.0
+    said = run_here(evaluate.command, *command, "--field", "title")
+    assert said["modes"]["bm25"]["mrr"] == 0.0
+
+
 def test_measuring_leaves_no_trace_in_the_journal(es: Elasticsearch, shop: str) -> None:
     es.indices.refresh(index="ubi_queries")
     recorded = es.count(index="ubi_queries", query={"term": {"hitweave.index": shop}})["count"]

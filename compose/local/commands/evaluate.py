@@ -44,7 +44,7 @@ OPTIONS = (
         "--field",
         "fields",
         multiple=True,
-        help="What is searched, by your names [default: the title].",
+        help="What is searched, by your names [default: your search_fields, else the title].",
     ),
     click.option("--size", type=FEW, default=100, show_default=True, help="Hits a search."),
     click.option("--window", type=FEW, default=300, show_default=True, help="Hits to fuse."),
@@ -188,7 +188,7 @@ def measure(index: str, source: Any, asked: dict[str, Any], console: Console) ->
 
 
 def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
-    """How each search is asked: without `--field` by what the index calls the title."""
+    """How each search is asked: without `--field` by what the index chose, or its title."""
     from reranker.evaluation.replay import Asking, Sidecar
 
     said = Asking(
@@ -203,7 +203,7 @@ def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
     if said.fields:
         return said
     with Sidecar(said) as sidecar:
-        return replace(said, fields=(sidecar.title_field(),))
+        return replace(said, fields=sidecar.searched_fields())
 
 
 @contextmanager

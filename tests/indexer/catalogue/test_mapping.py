@@ -84,7 +84,13 @@ def test_what_is_searched_carries_the_names_of_the_user() -> None:
 
 def test_what_the_user_said_to_search_stays() -> None:
     config = IndexConfig(fields={"title": "name"}, search_fields=("label",)).with_search_fields()
-    assert config.search_fields == ("label",)
+    assert config.search_fields == config.chosen_search_fields == ("label",)
+
+
+def test_what_is_searched_anyway_was_not_chosen() -> None:
+    assert IndexConfig().chosen_search_fields == ()
+    named = IndexConfig(fields={"title": "name"}).with_search_fields()
+    assert named.chosen_search_fields == ()
 
 
 @pytest.mark.parametrize("name", ["Shop", "_shop", "a*", "a,b", "", "shop-write", "shop-000001"])
