@@ -5,7 +5,7 @@ would take too long, the attention alone splits the residual, and the descriptio
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from indexer.catalogue.generation import Generation
@@ -25,6 +25,7 @@ from reranker.serving.titles import Named
 # Shares of the deadline: after the first no pass is begun, after the second no title is read.
 PASSES_SHARE, TITLES_SHARE = 0.85, 0.9
 DEFAULT_LANGUAGE = "en"
+BY_CODE = Reason("code")
 
 ReadTitles = Callable[[Sequence[str]], Mapping[str, Named]]
 
@@ -40,29 +41,46 @@ class Told:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explainable:
-    """A ranked list, how to read its items' titles, and which language was asked for."""
+    """A ranked list, how to read its items' titles, and which language was asked for.
+
+    `named` are the scores of what stands there by its code, also of what the list does not have.
+    """
 
     fused: Fused
     candidates: Candidates
     ordered: Ordered
     read_titles: ReadTitles
     language: str | None
+    named: Mapping[str, float] = field(default_factory=dict)
 
     def told(self, ids: Sequence[str], deadline: Deadline) -> list[Told | None]:
-        """Each of `ids` explained; None where the list does not have it."""
+        """Each of `ids` explained; None where the list does not have it and no code names it."""
         rows = {name: row for row, name in enumerate(self.candidates.ids)}
         shown = dict(zip(self.ordered.rows.tolist(), self.ordered.scores.tolist(), strict=True))
         wanted = {name: rows[name] for name in ids if rows.get(name) in shown}
         grounds = examine(self.fused, self.candidates, deadline)
-        why = reasons({name: grounds.evidence(row) for name, row in wanted.items()})
+        why = dict(reasons({name: grounds.evidence(row) for name, row in wanted.items()}))
+        why |= {name: BY_CODE for name in ids if name in self.named}
         known = self._names(grounds, wanted, why, deadline)
         called = {name: found.title for name, found in known.items() if found.title}
         return [
             self._told(grounds, wanted[name], shown[wanted[name]], why[name], known, called)
             if name in wanted
-            else None
+            else self._by_code(name, known)
             for name in ids
         ]
+
+    def _by_code(self, name: str, known: Mapping[str, Named]) -> Told | None:
+        if name not in self.named:
+            return None
+        return Told(
+            explanation=explanation.part(self.named[name], "placed by its code"),
+            sentence=sentences.say(BY_CODE, self._language(known.get(name)), None),
+            attention={},
+        )
+
+    def _language(self, own: Named | None) -> str:
+        return self.language or (own.language if own else None) or DEFAULT_LANGUAGE
 
     def _told(
         self,
@@ -73,8 +91,7 @@ class Explainable:
         known: Mapping[str, Named],
         called: Mapping[str, str],
     ) -> Told:
-        own = known.get(self.candidates.ids[row])
-        language = self.language or (own.language if own else None) or DEFAULT_LANGUAGE
+        language = self._language(known.get(self.candidates.ids[row]))
         title = called.get(why.item_id) if why.item_id is not None else None
         return Told(
             explanation=explanation.of(grounds, row, score, called),
@@ -90,9 +107,9 @@ class Explainable:
         deadline: Deadline,
     ) -> Mapping[str, Named]:
         """Names of the items that reasons and attention point at, and of the hits themselves."""
-        if not wanted or deadline.passed(TITLES_SHARE):
+        if not why or deadline.passed(TITLES_SHARE):
             return {}
-        ids = {*wanted, *(it.item_id for it in why.values() if it.item_id is not None)}
+        ids = {*why, *(it.item_id for it in why.values() if it.item_id is not None)}
         for row in wanted.values():
             at = grounds.places.get(row)
             if at is not None:

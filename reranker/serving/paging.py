@@ -105,6 +105,7 @@ def _told(
         ordered=ranking.ordered,
         read_titles=read_titles,
         language=explaining.language_of(options.context),
+        named=ranking.named(),
     ).told(ids, call.deadline)
 
 

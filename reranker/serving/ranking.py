@@ -64,6 +64,12 @@ class Ranking:
             explored=self.explored,
         )
 
+    def named(self) -> dict[str, float]:
+        """The scores of what the query names by its code."""
+        named = set(self.retrieved.named)
+        placed = zip(self.placed.ids, self.placed.scores, strict=True) if named else ()
+        return {name: score for name, score in placed if name in named}
+
     def left_behind(self, ids: Sequence[str], now: float) -> bytes | None:
         """What feedback on the shown ids may teach the adaptive layer by; None: nothing."""
         fused = self.fused

@@ -96,6 +96,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "others_bought": ("Others bought this.", "其他人也买过。"),
     "others_looked": ("Others looked at this.", "其他人也看过。"),
     "trending": ("Bought more than usual these days.", "近期购买的人增多。"),
+    "code": ("Its code is what you searched for.", "代码与您的搜索一致。"),
     "all_words": ("Its title has the words you searched for.", "标题包含您搜索的词。"),
     "words": ("Matches your words.", "与您搜索的词匹配。"),
     "meaning": ("Close in meaning to your search.", "与您搜索的含义相近。"),

@@ -81,6 +81,18 @@ def test_what_is_sold_out_is_still_what_its_code_names(gateway: Elasticsearch, i
     assert ids(answer)[:2] == ["sold-out", "gone-too"]
 
 
+@pytest.mark.parametrize(("field", "text"), [("title", "BRK.B"), ("brand", "brk b")])
+def test_what_a_code_names_is_explained(
+    gateway: Elasticsearch, index: str, field: str, text: str
+) -> None:
+    answer = gateway.search(index=index, **asked(text, "fused", field, explain=True))
+    first = answer["hits"]["hits"][0]
+    assert first["_id"] == "p0"
+    assert first["_explanation"]["value"] == pytest.approx(first["_score"], abs=1e-5)
+    said = answer["hitweave"]["explained"]["p0"]["sentence"]
+    assert said == "Its code is what you searched for."
+
+
 def test_filters_hold_for_codes_and_facets_count_them(gateway: Elasticsearch, index: str) -> None:
     query = {
         "bool": {"must": {"match": {"title": "600519"}}, "filter": {"term": {"brand": "note"}}}
