@@ -99,7 +99,9 @@ def catalogue(
         Column("received_at", f"{RESERVED}.received_at", MOMENT),
         Column("recipe", f"{RESERVED}.recipe", pa.string()),
     ]
-    hashes = (f"{RESERVED}.{name}" for name in ("id", "version", "text_hash", "fields_hash"))
+    hashes = (
+        f"{RESERVED}.{name}" for name in ("id", "version", "text_hash", "fields_hash", "codes")
+    )
     return Table((*ours, *stamp), "id", vector_field, dims, (fields("id"), *hashes))
 
 

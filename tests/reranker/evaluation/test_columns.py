@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from reranker.evaluation import columns
 from reranker.evaluation.columns import EVENTS, MOMENT, TEXTS, converted
 
-STAMP = {"id": "7", "version": 5, "received_at": 1000, "recipe": "r1", "text_hash": "x"}
+STAMP = {
+    "id": "7",
+    "version": 5,
+    "received_at": 1000,
+    "recipe": "r1",
+    "text_hash": "x",
+    "codes": ["7"],
+}
 
 
 def same(ours: str) -> str:
