@@ -22,7 +22,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "bought_with_purchase_unnamed": (
         "Often bought together with something you bought.",
-        "常与您买过的内容一起购买。",
+        "常与您买过的一起购买。",
     ),
     "bought_with_cart": (
         "Often bought together with {title}, which you put in your cart.",
@@ -30,7 +30,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "bought_with_cart_unnamed": (
         "Often bought together with something you put in your cart.",
-        "常与您加入购物车的内容一起购买。",
+        "常与您加入购物车的一起购买。",
     ),
     "bought_with_view": (
         "Often bought together with {title}, which you looked at.",
@@ -51,7 +51,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "once_bought_with_unnamed": (
         "Has been bought together with something you chose before.",
-        "曾与您选过的内容一起购买。",
+        "曾与您选过的一起购买。",
     ),
     "viewed_with": ("Has been looked at together with {title}.", "曾与{title}一起浏览。"),
     "viewed_with_unnamed": (
@@ -76,14 +76,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "选择本页内容的人也常选这一项。",
     ),
     "like_purchase": ("Similar to {title}, which you bought.", "与您买过的{title}相似。"),
-    "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的内容相似。"),
+    "like_purchase_unnamed": ("Similar to something you bought.", "与您买过的相似。"),
     "like_cart": (
         "Similar to {title}, which you put in your cart.",
         "与您加入购物车的{title}相似。",
     ),
     "like_cart_unnamed": (
         "Similar to something you put in your cart.",
-        "与您加入购物车的内容相似。",
+        "与您加入购物车的相似。",
     ),
     "like_view": ("Similar to {title}, which you looked at.", "与您看过的{title}相似。"),
     "like_view_unnamed": ("Similar to something you looked at.", "与您看过的内容相似。"),
@@ -96,7 +96,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "others_bought": ("Others bought this.", "其他人也买过。"),
     "others_looked": ("Others looked at this.", "其他人也看过。"),
     "trending": ("Bought more than usual these days.", "近期购买的人增多。"),
-    "code": ("Its code is what you searched for.", "代码与您的搜索一致。"),
+    "code": ("Its code is what you searched for.", "编号与您搜索的一致。"),
     "all_words": ("Its title has the words you searched for.", "标题包含您搜索的词。"),
     "words": ("Matches your words.", "与您搜索的词匹配。"),
     "meaning": ("Close in meaning to your search.", "与您搜索的含义相近。"),
