@@ -54,6 +54,6 @@ def read(form: type[Form], kind: str, document: Any, address: Mapping[str, str])
 def _fault(kind: str, location: tuple[int | str, ...], fault: str, message: str) -> str:
     where = ".".join(str(part) for part in location)
     if fault == "extra_forbidden":
-        return f"{where} is no key of {kind}: see README for those that there are"
+        return f"{where} is no key of {kind}: see the pages of README for those that there are"
     said = message.removeprefix("Value error, ")
     return f"{where}: {said}" if where else said
