@@ -12,6 +12,7 @@ import redis
 from elasticsearch import Elasticsearch
 
 from compose.local import checks, index_checks
+from compose.local.action_checks import check_actions
 from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding
 from compose.local.home import Home
@@ -96,6 +97,13 @@ def test_a_model_that_was_trained_and_may_not_serve_is_told_from_none(tmp_path: 
     (refused,) = checks.check_models(Settings(models=tmp_path))
     assert (refused.level, refused.found) == ("note", "no model serves, trained: shop")
     assert "hitweave models list" in refused.advice
+
+
+def test_events_that_cannot_be_counted_end_no_examination() -> None:
+    with Elasticsearch(f"http://127.0.0.1:{free_port()}", max_retries=0) as away:
+        (found,) = check_actions(away)
+    assert (found.level, found.subject) == ("note", "actions")
+    assert "ConnectionError" in found.found
 
 
 def test_servers_that_do_not_answer_are_unreachable() -> None:
