@@ -1,12 +1,17 @@
 """`GET /{index}/_suggest?q=…`: how a search may go on, and what was meant where it is misspelt."""
 
 import time
+from typing import Any
 
 from flask import Blueprint, Response, request
 
+from indexer.behaviour.event import query_key
+from indexer.catalogue.generation import Generation
 from indexer.errors import InvalidRequest
 from reranker.routes.access import generation_of, process
-from reranker.routes.reply import json_reply
+from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.serving import completing, ruling
+from reranker.serving.deadline import Deadline
 
 blueprint = Blueprint("suggest", __name__)
 
@@ -15,20 +20,50 @@ SIZE, SIZE_MAX = 10, 100
 
 @blueprint.get("/<index>/_suggest")
 def suggest(index: str) -> Response:
-    """Completions by how often they led to something; all of them for an empty `q`."""
-    started = time.perf_counter()
+    """Completions by how often they led to something, all of them for an empty `q`; then, while
+    there is room, the catalogue's own.
+    """
+    deadline = Deadline(time.perf_counter(), process().settings.deadline_ms / 1000.0)
     generation = generation_of(index)
-    text = request.args.get("q", "")
+    text, size = request.args.get("q", ""), _size()
     known = process().phrases.find(generation.index)
-    found = known.complete(text, _size())
+    learned = known.complete(text, size)
+    offered, missing = _offered(generation, text, deadline) if len(learned) < size else ([], None)
+    said = {it.text for it in learned}
+    found: list[dict[str, Any]] = [
+        {"text": it.text, "score": it.score, "source": "searches"} for it in learned
+    ]
+    found += [
+        {"text": it, "score": 0.0, "source": "catalogue"}
+        for it in offered
+        if query_key(it) not in said
+    ]
     return json_reply(
         {
-            "took": round((time.perf_counter() - started) * 1000),
-            "degraded": process().phrases.degraded(generation.index),
-            "suggestions": [{"text": it.text, "score": it.score} for it in found],
+            "took": round(deadline.took_ms()),
+            "degraded": process().phrases.degraded(generation.index) or missing,
+            "suggestions": found[:size],
             "did_you_mean": None if found else known.meant(text),
         }
     )
+
+
+def _offered(generation: Generation, text: str, deadline: Deadline) -> tuple[list[str], str | None]:
+    """The catalogue's completions, and why there are none."""
+    rules = process().rules.find(generation.index)
+    try:
+        found = completing.ask(
+            process().nodes,
+            generation.index,
+            generation.config,
+            text,
+            hidden=ruling.hidden_without_words(rules, None, {}, process().clock()),
+            headers=forwarded_headers(request.headers),
+            timeout_seconds=deadline.left(),
+        )
+    except completing.Incomplete as reason:
+        return [], str(reason)
+    return found, None
 
 
 def _size() -> int:

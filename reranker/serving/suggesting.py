@@ -18,7 +18,7 @@ from indexer.behaviour.phrases import TEXT_CHARACTERS_MAX, Phrase
 
 # As often, as a power of 2, that another text must be to correct one that is known: ten times.
 FAR_MORE = 3.3
-_UNPARTED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+UNPARTED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Phrases:
         first = self._beginning(begun) if begun else self._texts
         found = nlargest(size, (it for it in first if it != begun), self._strength.__getitem__)
         if begun and len(found) < size:
-            within = begun if _UNPARTED.search(begun) else f" {begun}"
+            within = begun if UNPARTED.search(begun) else f" {begun}"
             others = (it for it in self._texts if within in it and not it.startswith(begun))
             found += nlargest(size - len(found), others, self._strength.__getitem__)
         best = max((self._strength[it] for it in found), default=0.0)

@@ -73,6 +73,38 @@ def test_what_enough_shoppers_searched_for_with_success_is_suggested(
     assert texts(stack, index, "耳机") == ["蓝牙耳机"]
 
 
+def test_what_nobody_searched_for_yet_is_completed_from_the_catalogue(
+    stack: Stack, tmp_path: Path
+) -> None:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    commands.created(name, "--config", commands.config(tmp_path, "encoder: hashed:64\n"))
+    goods: list[dict[str, Any]] = [
+        {"id": "a", "title": "Wireless earphones", "brand": "Wirebird", "categories": ["Audio"]},
+        {"id": "b", "title": "Desk lamp, wired", "brand": "Acme"},
+        {"id": "c", "title": "无线耳机", "brand": "Acme"},
+        {"id": "d", "title": "Wireless secret", "brand": "Acme"},
+    ]
+    commands.sent(name, commands.feed(tmp_path, *goods))
+    hidden = {"when": {}, "then": {"hide": ["d"]}}
+    assert raw(stack, "PUT", f"/{name}/_rules/secret", hidden)[0] in (200, 201)
+    assert raw(stack, "POST", f"/{name}/_rules/_publish")[0] == 200
+    everywhere(lambda: "Wireless secret" not in texts(stack, name, "wire"))
+    assert suggested(stack, name, "WIRE")["suggestions"] == [
+        {"text": text, "score": 0, "source": "catalogue"}
+        for text in ("Wirebird", "Wireless earphones", "Desk lamp, wired")
+    ]
+    assert texts(stack, name, "wireless ear") == ["Wireless earphones"]
+    assert texts(stack, name, "aud") == ["Audio"]
+    assert texts(stack, name, "耳机") == texts(stack, name, "无") == ["无线耳机"]
+    assert texts(stack, name, "") == texts(stack, name, "Wirebird ") == []
+    shop_for(stack, name, "wireless earphones", ["a", "b", "c"])
+    shop_for(stack, name, "wire rack", ["a", "b"])
+    everywhere(lambda: texts(stack, name, "wire")[0] == "wireless earphones")
+    found = suggested(stack, name, "wire")["suggestions"]
+    assert found[0] == {"text": "wireless earphones", "score": 1, "source": "searches"}
+    assert [it["text"] for it in found[1:]] == ["Wirebird", "Desk lamp, wired"]
+
+
 @pytest.mark.parametrize("mode", ["fused", "rrf", "bm25"])
 def test_a_search_that_finds_nothing_is_told_what_it_may_have_meant(
     stack: Stack, index: str, mode: str

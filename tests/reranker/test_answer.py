@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import orjson
@@ -31,6 +32,7 @@ from reranker.fusion.registry import Registry, for_policy
 from reranker.learning import policy_artifact
 from reranker.learning.slate_policy import SlatePolicy
 from reranker.retrieval.node import Nodes
+from reranker.serving import completing
 from reranker.serving.memory import Memory
 from reranker.serving.models import Loaded, Models
 from reranker.serving.phrasebook import Phrasebook
@@ -158,6 +160,35 @@ def test_suggestions_say_that_they_are_without_valkey(process: Process, shop: Ge
     answer = client(process, phrases=without).get(path)
     assert answer.status_code == 200
     assert answer.get_json()["degraded"] == "valkey_unavailable"
+
+
+def test_suggestions_say_that_they_are_without_the_catalogue(
+    process: Process, shop: Generation
+) -> None:
+    path = f"/{shop.index}/_suggest?q=l"
+    hurried = process.settings.model_copy(update={"deadline_ms": 100})
+    with SilentNode() as silent:
+        url = {"elasticsearch_url": silent.url}
+        nodes = Nodes(server_settings.load().model_copy(update=url))
+        asked = client(process, nodes=nodes, settings=hurried)
+        assert asked.get(path).get_json()["degraded"] == "deadline"
+    nodes = Nodes(server_settings.load().model_copy(update=url))  # nobody listens there any more
+    assert client(process, nodes=nodes).get(path).get_json() == {
+        "took": ANY,
+        "degraded": "elasticsearch_unavailable",
+        "suggestions": [],
+        "did_you_mean": None,
+    }
+    with pytest.raises(completing.Incomplete, match="elasticsearch_refused"):
+        completing.ask(
+            process.nodes,
+            "no-such-index",
+            shop.config,
+            "l",
+            hidden=(),
+            headers={},
+            timeout_seconds=10,
+        )
 
 
 def test_without_an_encoder_the_keywords_find(process: Process, shop: Generation) -> None:
