@@ -21,7 +21,7 @@ from reranker.routes.passthrough import ask_node, writes_allowed
 from reranker.routes.reply import from_node, json_reply
 from reranker.routes.search import call, defaults, in_old_form
 from reranker.routes.sent import DEPTH_MAX, check_options, decoded
-from reranker.rules import effects, rule
+from reranker.rules import doubts, effects, rule
 from reranker.rules.matching import RuleSet
 from reranker.rules.rule_store import RuleStore, Stored, in_order
 
@@ -51,15 +51,20 @@ def one_rule(index: str, rule_id: str) -> Response:
 
 @blueprint.put("/<index>/_rules/<path:rule_id>")
 def put_rule(index: str, rule_id: str) -> Response:
-    """Keep a rule as a draft."""
+    """Keep a rule as a draft; the answer says what it names that the index does not have."""
     if refused := editors.refusal():
         return refused
     generation = generation_of(index)
     asked = rule.read(_sent(), generation.index, rule_id)
     for query in _queries(asked):
         _store().check_query(generation.concrete, query)
+    warnings = doubts.said(
+        _store().absent(generation.concrete, doubts.ids(asked)),
+        _store().unmapped(generation.concrete, doubts.fields(asked)),
+    )
     stored = _store().put(asked)
-    return json_reply({"rule": rule.as_stored(asked), "state": _state_of(stored, rule_id)})
+    state = _state_of(stored, rule_id)
+    return json_reply({"rule": rule.as_stored(asked), "state": state, "warnings": warnings})
 
 
 @blueprint.delete("/<index>/_rules/<path:rule_id>")

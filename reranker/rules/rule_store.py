@@ -22,6 +22,7 @@ from reranker.rules.rule import Rule, as_stored
 RULES_INDEX = "hitweave_rules"
 RULES_MAX = 1000
 INDICES_MAX = 10_000
+IDS_AT_ONCE = 1000
 ATTEMPTS = 20  # of several who write at once one gets through each time
 _KEPT = {"type": "object", "enabled": False}
 _PROPERTIES = {
@@ -103,6 +104,34 @@ class RuleStore:
         if not answer["valid"]:
             why = answer.get("error") or [it.get("error") for it in answer.get("explanations", [])]
             raise InvalidRequest(f"Elasticsearch refuses it: {why}")
+
+    def absent(self, index: str, ids: Sequence[str]) -> list[str]:
+        """Those of `ids` that no product of the index has, as of its last refresh."""
+        there: set[str] = set()
+        with self._kept.reached():
+            for start in range(0, len(ids), IDS_AT_ONCE):
+                asked = list(ids[start : start + IDS_AT_ONCE])
+                answer = self._kept.client.search(
+                    index=index,
+                    query={"ids": {"values": asked}},
+                    size=len(asked),
+                    source=False,
+                    track_total_hits=False,
+                )
+                there.update(hit["_id"] for hit in answer["hits"]["hits"])
+        return [it for it in ids if it not in there]
+
+    def unmapped(self, index: str, fields: Sequence[str]) -> list[str]:
+        """Those of `fields` that the index cannot be searched by."""
+        if not fields:
+            return []
+        with self._kept.reached():
+            mapped = self._kept.client.field_caps(index=index, fields=list(fields))["fields"]
+        return [
+            it
+            for it in fields
+            if not any(kind["searchable"] for kind in mapped.get(it, {}).values())
+        ]
 
     def places(self) -> dict[str, Place]:
         """Where the document of each index stands, as of the last refresh."""

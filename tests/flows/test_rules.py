@@ -101,6 +101,28 @@ def test_publishing_makes_drafts_live_and_discarding_forgets_them(
     assert desk.ask("DELETE", "/one")[0] == 404
 
 
+def test_a_rule_that_names_what_the_index_does_not_have_is_kept_with_a_warning(desk: Desk) -> None:
+    then = {
+        "pin": [{"id": "lamp-7", "position": 1}, {"id": "gone", "position": 2}],
+        "hide": ["away"],
+        "boost": [{"field": "colour", "value": "red", "by": 0.5}, {"ids": ["lamp-8"], "by": 0.1}],
+        "bury": [{"field": "brand", "value": "acme", "by": 0.3}],
+    }
+    when = {"filters": {"": "x", "*": "x", "price": 3}}
+    status, answer = desk.ask("PUT", "/odd", {"when": when, "then": then})
+    assert status == 200, answer
+    assert answer["warnings"] == [
+        "the index has no product 'gone', 'away': they are passed over",
+        "the index cannot be searched by '', '*', 'colour': no product has such a value",
+    ]
+    many = [{"ids": [f"x{at}-{name}" for name in range(1000)], "by": 0.01} for at in range(11)]
+    status, answer = desk.ask("PUT", "/odd", {"when": WHEN, "then": {"bury": many}})
+    assert status == 200
+    assert answer["warnings"][0].endswith("'x0-9' and 10990 more: they are passed over")
+    status, answer = desk.ask("PUT", "/odd", {"when": WHEN, "then": {"hide": ["lamp-7"]}})
+    assert (status, answer["warnings"]) == (200, [])
+
+
 def test_who_write_at_the_same_time_lose_nothing(desk: Desk) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: desk.draft(f"r{n}", {"hide": [f"x{n}"]}), range(8)))
