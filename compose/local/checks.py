@@ -11,6 +11,7 @@ from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding, Level
 from compose.local.home import Home
 from compose.local.index_checks import check_indices
+from compose.local.item_checks import check_items
 from compose.local.kafka_checks import check_kafka
 from compose.local.part import Readiness
 from compose.local.processes import QUEUES
@@ -112,7 +113,7 @@ def check_ports(home: Home) -> Iterator[Finding]:
 
 
 def check_elasticsearch(usable: settings.Settings) -> Iterator[Finding]:
-    """Version, health, the stamp of every index, and what its events are called."""
+    """Version, health, the stamp of every index, what its events are called and what they name."""
     with connections.elasticsearch(usable, request_timeout=10, max_retries=0) as client:
         try:
             number = connections.check_elasticsearch(client, usable)
@@ -132,6 +133,7 @@ def check_elasticsearch(usable: settings.Settings) -> Iterator[Finding]:
         yield Finding("elasticsearch", level, found, advice)
         yield from check_indices(client)
         yield from check_actions(client)
+        yield from check_items(client)
 
 
 def check_valkey(usable: settings.Settings) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from elasticsearch import ApiError, Elasticsearch
 from redis.client import Pipeline
 
 from indexer import telemetry
-from indexer.behaviour import arrivals, journal, journal_index, pending, state, store
+from indexer.behaviour import arrivals, journal, journal_index, objects, pending, state, store
 from indexer.behaviour.arrivals import Arrival, Document, Ticket
 from indexer.behaviour.event import event_of
 from indexer.behaviour.journal import Written
@@ -133,7 +133,7 @@ def fold(
     queries = [it for arrival in together for it in arrival.documents["query"]]
     found = journal.write_queries(es, index, queries, received_at=received_at)
     events = [it for arrival in together for it in arrival.documents["event"]]
-    known = journal.attribute(es, index, events)
+    known = objects.resolved(es, index, journal.attribute(es, index, events))
     refused = journal.write_events(es, index, known, received_at=received_at).refused
     folded = [event_of(it) for it in known if it["event_id"] not in refused]
 

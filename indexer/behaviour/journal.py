@@ -74,8 +74,8 @@ def write_events(
     for document in documents:
         free = _free_parts(document.get("event_attributes", {}))
         row = {**document, **_arrival(index, received_at), **({"attributes": free} if free else {})}
-        if came_as := document.get(ubi.OWN, {}).get(ubi.CAME_AS):
-            row[ubi.OWN][ubi.CAME_AS] = came_as
+        came = document.get(ubi.OWN, {})
+        row[ubi.OWN] |= {name: came[name] for name in ubi.CAME_AS if name in came}
         rows.append((document["event_id"], row))
     return _create_all(es, EVENTS, index, rows)
 

@@ -45,7 +45,7 @@ _POSITION = {
 MAPPINGS: dict[str, dict[str, Any]] = {
     EVENTS: {
         **_SHARED,
-        "hitweave": {"properties": {**_ARRIVAL, "action_name": _NAME}},
+        "hitweave": {"properties": {**_ARRIVAL, "action_name": _NAME, "object_id": _NAME}},
         "action_name": _NAME,
         "message": {"type": "keyword", "ignore_above": 1024},
         "message_type": _NAME,

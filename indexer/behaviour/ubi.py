@@ -35,9 +35,10 @@ ITEM_ACTIONS = frozenset(
 )
 # Where the sidecar puts its own part of a search it recorded; nothing that is read here has one.
 SERVED = "served"
-# Where a stored event keeps what is not UBI's, and the name of its action before it was counted as
-# another.
-OWN, CAME_AS = "hitweave", "action_name"
+# Where a stored event keeps what is not UBI's; there the name of its action before it was counted
+# as another, and what it named its product by where that is not the product's id.
+OWN = "hitweave"
+CAME_AS = ACTION_NAMED, ITEM_NAMED = "action_name", "object_id"
 ORDER_FIELDS = ("order_id", "transaction_id")
 
 Kind = Literal["event", "query"]
@@ -155,7 +156,7 @@ def counted_as(document: dict[str, Any], action: str) -> dict[str, Any]:
     if action_key(named) == action_key(action):
         return document
     _check_item(action, document.get("event_attributes", {}))
-    return {**document, "action_name": action, OWN: {CAME_AS: named}}
+    return {**document, "action_name": action, OWN: {ACTION_NAMED: named}}
 
 
 def _check_item(action_name: str, attributes: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from compose.local.action_checks import check_actions
 from compose.local.drift_checks import check_drift
 from compose.local.finding import Finding
 from compose.local.home import Home
+from compose.local.item_checks import check_items
 from compose.local.running import processes_of
 from indexer.behaviour import journal_index
 from indexer.embedding.encoder import open_encoder
@@ -101,9 +102,9 @@ def test_a_model_that_was_trained_and_may_not_serve_is_told_from_none(tmp_path: 
 
 def test_events_that_cannot_be_counted_end_no_examination() -> None:
     with Elasticsearch(f"http://127.0.0.1:{free_port()}", max_retries=0) as away:
-        (found,) = check_actions(away)
-    assert (found.level, found.subject) == ("note", "actions")
-    assert "ConnectionError" in found.found
+        found = [*check_actions(away), *check_items(away)]
+    assert [(it.level, it.subject) for it in found] == [("note", "actions"), ("note", "items")]
+    assert all("ConnectionError" in it.found for it in found)
 
 
 def test_servers_that_do_not_answer_are_unreachable() -> None:

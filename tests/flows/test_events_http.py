@@ -15,7 +15,9 @@ from elasticsearch import AuthorizationException, BadRequestError, Elasticsearch
 from flask import Flask
 
 from compose.local.action_checks import check_actions
+from compose.local.commands.catalogue import command as catalogue
 from compose.local.commands.create import command as create
+from compose.local.item_checks import check_items
 from indexer import settings
 from indexer.behaviour import shopper_profile, state, store
 from indexer.behaviour.event import pseudonym, query_key
@@ -86,6 +88,53 @@ def test_an_action_of_the_shops_own_counts_as_its_index_says(
     assert found["played"]["action_name"] == "played"
     told = [it.found for it in check_actions(es) if it.found.startswith(f"{index_name}:")]
     assert told == [f"{index_name}: of 7 days nothing is learned from played (1)"]
+
+
+def test_a_product_named_by_another_field_is_known_by_its_id(
+    stack: Stack, es: Elasticsearch, valkey: redis.Redis, index_name: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "index.yaml"
+    config.write_text("encoder: hashed:64\nmappings: {ean: {type: keyword}, stock: {type: long}}\n")
+    behaviour.run(create, index_name, "--config", str(config))
+    goods = [
+        {"id": "mug", "title": "Mug", "ean": ["4001", "4002"], "stock": 7},
+        {"id": "cup", "title": "Cup", "ean": "4003", "stock": 7},
+        {"id": "jug", "title": "Jug", "ean": "4003"},
+    ]
+    feed = tmp_path / "goods.jsonl"
+    feed.write_text("".join(json.dumps(it) + "\n" for it in goods))
+    behaviour.run(catalogue, index_name, str(feed))
+    sent = {
+        "by-ean": ("4002", "ean"),
+        "of-two": ("4003", "ean"),
+        "of-none": ("4009", "ean"),
+        "no-number": ("many", "stock"),
+        "no-field": ("4001", "gtin"),
+        "by-id": ("cup", "id"),
+    }
+    for name, (value, field) in sent.items():
+        event = clicked(index_name, value, event_id=name)
+        event["event_attributes"]["object"]["object_id_field"] = field
+        assert post(stack, "/events", event) == (202, {"accepted": 1, "rejected": []})
+    wait_until(lambda: journalled(es, index_name)[EVENTS] == len(sent), 30)
+    named = {}
+    for name in sent:
+        stored = es.get(index=EVENTS, id=f"{index_name}/{name}")["_source"]
+        came_as = stored["hitweave"].get("object_id")
+        named[name] = (stored["event_attributes"]["object"]["object_id"], came_as)
+    assert named == {
+        "by-ean": ("mug", "4002"),
+        "of-two": ("4003", None),
+        "of-none": ("4009", None),
+        "no-number": ("many", None),
+        "no-field": ("4001", None),
+        "by-id": ("cup", None),
+    }
+    wait_until(lambda: "mug" in history(stack, valkey, index_name, "shopper-live"), 30)
+    (told,) = [it for it in check_items(es) if it.found.startswith(f"{index_name}:")]
+    assert told.level == "warning"
+    assert "of 7 days 67% of events name products that it does not have, as " in told.found
+    assert "(object_id_field: ean, gtin, id)" in told.found
 
 
 def test_a_click_is_in_the_profile_within_a_second_and_twice_is_once(
