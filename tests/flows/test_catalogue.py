@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
+from click.testing import CliRunner
 from elasticsearch import Elasticsearch
 
 from compose.local.commands.catalogue import command as catalogue
@@ -203,6 +205,8 @@ def test_rejected_lines_are_kept_where_an_operator_finds_them(
     assert "depth" in lines[3]["reason"]
     hits = es.search(index="hitweave_rejected", query={"term": {"job": answer["job"]}})
     assert {hit["_source"]["line"] for hit in hits["hits"]["hits"]} == {2, 3, 5}
+    again = CliRunner().invoke(catalogue, [index, str(path)], catch_exceptions=False)
+    assert re.search(r"products .*\b5/5\b", again.stderr), again.stderr  # rejected is done with
 
 
 def test_csv_gzip_and_standard_input_are_read(

@@ -15,7 +15,7 @@ import redis
 from elastic_transport import TransportError
 from elasticsearch import Elasticsearch
 
-from compose.local.job_bar import job_bar
+from compose.local.job_bar import Advance, job_bar
 from indexer import connections, settings
 from indexer.catalogue import feed, generation, mapping, rejected
 from indexer.catalogue.job import Job, new_id
@@ -93,7 +93,7 @@ class Run:
                 self.known.index_retry_seconds_max,
                 advance,
             )
-            rejected_here = self._send(submission, intake, lines)
+            rejected_here = self._send(submission, intake, lines, advance)
             if wait:
                 submission.wait()
                 self._show_effect(submission)
@@ -108,14 +108,18 @@ class Run:
             "job": self.job,
         }
 
-    def _send(self, submission: Submission, intake: Intake, lines: Readable) -> int:
-        """Send all chunks; how many lines were rejected here."""
+    def _send(
+        self, submission: Submission, intake: Intake, lines: Readable, advance: Advance
+    ) -> int:
+        """Send all chunks; how many lines were rejected here, which are done with that."""
         limits = Limits(self.known.chunk_items, self.known.chunk_bytes)
         count = 0
         for chunk in chunks(intake.products(lines), limits, now_ms):
             submission.send_updates(self.index, chunk)
-            count += self._keep(intake.take_rejections())
-        return count + self._keep(intake.take_rejections())
+            advance(rejected_now := self._keep(intake.take_rejections()))
+            count += rejected_now
+        advance(rejected_now := self._keep(intake.take_rejections()))
+        return count + rejected_now
 
     def _keep(self, rejections: list[Rejection]) -> int:
         rejected.append(self.known.home / "rejected", self.job, rejections)
