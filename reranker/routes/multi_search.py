@@ -17,7 +17,7 @@ from reranker.retrieval.fetch import Refused
 from reranker.retrieval.folding import LEG_PARAMS, answered_as_asked
 from reranker.retrieval.node import Answer
 from reranker.retrieval.request import PassThrough, parse
-from reranker.routes import lines, problems
+from reranker.routes import lines, narrowed, problems
 from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node, raw_target
 from reranker.routes.reply import from_node, json_reply
@@ -49,14 +49,18 @@ def multi_search(index: str | None = None) -> Response:
     if many is None:
         return from_node(ask_node())
     answers = [_answer(one, index) for one in many]
-    others = [one for one, answer in zip(many, answers, strict=True) if answer is None]
+    others = [
+        (one.header_line, answer)
+        for one, answer in zip(many, answers, strict=True)
+        if isinstance(answer, bytes)
+    ]
     if others:
         metrics.PASSED_THROUGH.labels("multi_search").inc(len(others))
         found = _ask(others, alone=len(others) == len(many))
         if found.status != 200 or len(others) == len(many):
             return from_node(found)
         passed = iter(orjson.loads(found.body)["responses"])
-        answers = [next(passed) if answer is None else answer for answer in answers]
+        answers = [next(passed) if isinstance(answer, bytes) else answer for answer in answers]
     took = round((time.perf_counter() - started) * 1000)
     return json_reply({"took": took, "responses": answers})
 
@@ -91,8 +95,8 @@ def _known(param: tuple[str, str]) -> bool:
     return answered_as_asked(name, value)
 
 
-def _answer(one: _One, index: str | None) -> dict[str, Any] | None:
-    """The answer to one search where we have one; None where Elasticsearch answers it."""
+def _answer(one: _One, index: str | None) -> dict[str, Any] | bytes:
+    """The answer to one search where we have one; the body to ask Elasticsearch where it has."""
     started = time.perf_counter()
     name = one.header.get("index") or index
     name = name[0] if isinstance(name, list) and len(name) == 1 else name
@@ -101,28 +105,31 @@ def _answer(one: _One, index: str | None) -> dict[str, Any] | None:
         known = not set(one.header) - {"index", *LEG_PARAMS}
         generation = process().generations.find(name) if known and isinstance(name, str) else None
         if generation is None:
-            return None
+            return _as_it_came(one)
         params = {key: _param(value) for key, value in one.header.items() if key != "index"}
         shaped = ("typed_keys", "rest_total_hits_as_int")
         params |= {key: request.args[key] for key in shaped if key in request.args}
         asked = parse(one.sent.body or {}, params, request.headers, defaults(generation))
         if isinstance(asked, PassThrough):
-            return None
+            return narrowed.by_rules(one.sent, asked, generation) or _as_it_came(one)
         return in_old_form(ranked(asked, str(name), generation, started)) | {"status": 200}
     except Refused as refused:
         if refused.answer.status in JUDGED_BY_NODE:
-            return None
+            return _as_it_came(one)
         return problems.refusal_body(refused)
     except HitweaveError as error:
         return problems.body_of(error)
 
 
-def _ask(others: Sequence[_One], *, alone: bool) -> Answer:
-    """The node's answer to these searches; as the client shaped it where they are all there is."""
-    said: list[bytes] = []
-    for one in others:
-        said += [one.header_line, without_ours(one.sent) or one.sent.text]
-    text = b"\n".join(said) + b"\n"
+def _as_it_came(one: _One) -> bytes:
+    return without_ours(one.sent) or one.sent.text
+
+
+def _ask(others: Sequence[tuple[bytes, bytes]], *, alone: bool) -> Answer:
+    """The node's answer to these searches, each a header and a body; as the client shaped it where
+    they are all there is.
+    """
+    text = b"".join(line + b"\n" for one in others for line in one)
     if alone:
         return ask_node(text)
     kept = [(key, value) for key, value in request.args.items() if key not in SHAPES_THE_WHOLE]

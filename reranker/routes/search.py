@@ -14,6 +14,7 @@ from reranker import answer, response
 from reranker.retrieval import time_value
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, parse
+from reranker.routes import narrowed
 from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node
 from reranker.routes.reply import forwarded_headers, from_node, json_reply
@@ -48,7 +49,7 @@ def search(index: str) -> Response:
         return _passed_through("media_type" if generation else "foreign_index", sent)
     asked = parse(sent.body, request.args.to_dict(), request.headers, defaults(generation))
     if isinstance(asked, PassThrough):
-        return _passed_through(asked.reason, sent)
+        return _passed_through(asked.reason, sent, narrowed.by_rules(sent, asked, generation))
     try:
         return json_reply(in_old_form(ranked(asked, index, generation, started)))
     except Refused as refused:
@@ -128,6 +129,11 @@ def in_old_form(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _passed_through(reason: str, sent: Sent) -> Response:
+def _passed_through(reason: str, sent: Sent, under_rules: bytes | None = None) -> Response:
+    """The node's answer; to the search as it came where it refuses the one under our rules."""
     metrics.PASSED_THROUGH.labels(reason).inc()
+    if under_rules is not None:
+        found = ask_node(under_rules)
+        if found.status not in JUDGED_BY_NODE:
+            return from_node(found)
     return from_node(ask_node(without_ours(sent)))

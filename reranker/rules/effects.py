@@ -107,12 +107,11 @@ def narrowed(request: RankedRequest, effects: Effects) -> RankedRequest:
     query = _with_variants(query, variants(effects.text or request.text, effects.synonyms))
     if not extra and effects.text is None and query is request.query:
         return asked
-    if extra:
-        query = {"bool": {"must": [query], "filter": extra}}
     body = {name: part for name, part in request.body.items() if name != "retriever"}
     body["query"] = query
-    if extra and "knn" in body:
-        body["knn"] = [_filtered(part, extra) for part in clause.clauses(body["knn"])]
+    if extra:
+        body = satisfying(body, extra)
+        query = body["query"]
     return replace(
         asked,
         text=effects.text or request.text,
@@ -120,6 +119,17 @@ def narrowed(request: RankedRequest, effects: Effects) -> RankedRequest:
         body=body,
         filters=(*request.filters, *extra),
     )
+
+
+def satisfying(body: Mapping[str, Any], extra: Sequence[Clause]) -> dict[str, Any]:
+    """A search whose hits satisfy `extra` besides, those of its query and those of its `knn`."""
+    found = dict(body)
+    if "query" in body or "knn" not in body:
+        query = body.get("query") or {"match_all": {}}
+        found["query"] = {"bool": {"must": [query], "filter": list(extra)}}
+    if "knn" in body:
+        found["knn"] = [_filtered(part, extra) for part in clause.clauses(body["knn"])]
+    return found
 
 
 def shares(

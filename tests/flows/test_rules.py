@@ -1,5 +1,6 @@
 """Rules through the real sidecar: drafted, previewed, published, and kept on every page."""
 
+import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -231,6 +232,69 @@ def test_facets_count_what_is_pinned_too(desk: Desk, index: str) -> None:
     assert counted == answer["hits"]["total"]["value"]
 
 
+HIDDEN = {"hide": ["lamp-7"], "filter": {"range": {"price": {"lt": 1e6}}}}
+NOT_RANKED: list[dict[str, Any]] = [
+    {"query": MATCH, "sort": ["price"]},
+    {"query": MATCH, "sort": [{"price": "desc"}], "search_after": [1e9]},
+    {"query": {"bool": {"must": MATCH, "filter": {"exists": {"field": "price"}}}}, "sort": "price"},
+    {"query": {"term": {"brand": "acme"}}},
+    {"query": {"match_all": {}}, "post_filter": {"term": {"brand": "acme"}}, "sort": ["price"]},
+    {"query": MATCH, "sort": ["price"], "aggs": {"n": {"value_count": {"field": "price"}}}},
+    {"sort": ["price"], "ext": {"ubi": {"user_query": "lamp"}}},
+]
+
+
+@pytest.mark.parametrize("body", NOT_RANKED)
+def test_what_is_hidden_is_hidden_from_sorted_searches_and_lists_too(
+    desk: Desk, stack: Stack, es: Elasticsearch, index: str, body: dict[str, Any]
+) -> None:
+    def asked(way: str) -> Any:
+        if way == "_search":
+            return raw(stack, "POST", f"/{index}/_search", {**body, "size": 1000})[2]
+        lines = [{"index": index}, {**body, "size": 1000}]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        headers = {"Content-Type": "application/x-ndjson"}
+        return raw(stack, "POST", "/_msearch", text, headers)[2]["responses"][0]
+
+    before = asked("_search")
+    assert "lamp-7" in ids(before)
+    assert ids(asked("_msearch")) == ids(before)
+    desk.draft("hidden", HIDDEN, {})
+    desk.publish()
+    for way in ("_search", "_msearch"):
+        after = asked(way)
+        assert ids(after) == [name for name in ids(before) if name != "lamp-7"]
+        assert after["hits"]["total"]["value"] == before["hits"]["total"]["value"] - 1
+        if "aggs" in body and "post_filter" not in body:
+            counted = before["aggregations"]["n"]["value"] - 1
+            assert after["aggregations"]["n"]["value"] == counted
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"query": MATCH, "sort": ["price"], "ext": {"hitweave": {"mode": "off"}}}, "_search"),
+        ({"query": {"match_all": {}}, "sort": ["price"]}, "_search"),
+        ({"query": MATCH, "sort": ["price"]}, "_search?scroll=1m"),
+        ({"query": MATCH, "sort": ["price"], "from": "many"}, "_search"),
+        ({"query": MATCH, "sort": ["price"], "knn": [7]}, "_search"),
+        ({"query": MATCH, "sort": ["price"], "min_score": None}, "_search"),
+        ({"query": ["lamp"], "sort": ["price"]}, "_search"),
+    ],
+)
+def test_what_reads_an_index_reads_what_is_hidden(
+    desk: Desk, stack: Stack, index: str, body: dict[str, Any], path: str
+) -> None:
+    def asked() -> Any:
+        status, _, answer = raw(stack, "POST", f"/{index}/{path}", {"size": 1000, **body})
+        return status, ids(answer) if status == 200 else answer["error"]
+
+    before = asked()
+    desk.draft("hidden", HIDDEN, {})
+    desk.publish()
+    assert asked() == before
+
+
 def test_every_arm_of_an_experiment_is_under_the_same_rules(
     desk: Desk, gateway: Gateway, index: str
 ) -> None:
@@ -289,7 +353,7 @@ def test_what_the_client_filters_by_holds_for_pinned_products_too(
 ) -> None:
     desk.draft("pin", {"pin": [{"id": "lamp-1", "position": 1}, {"id": "lamp-3", "position": 2}]})
     query = {"bool": {"must": MATCH, "filter": {"term": {"brand": "zeta"}}}}
-    _, answer = desk.ask("POST", "/_preview", {"query": query, "size": 100})
+    _, answer = desk.ask("POST", "/_preview", {"query": query, "size": 1000})
     assert "lamp-1" not in ids(answer)
     assert ids(answer)[1] == "lamp-3"
 
