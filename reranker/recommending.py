@@ -42,6 +42,9 @@ from reranker.serving.titles import Named
 from reranker.serving.varied import Varied
 from reranker.signals.past import Past
 
+# Why neighbours by behaviour are none: no model of visits has made the vectors they are near by.
+UNTAUGHT = "no_model"
+
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
@@ -74,6 +77,8 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
         advice = _ordered(process, wish, basis, proposed)
         if not advice.items and wish.strategy == "hybrid" and proposed.degraded is None:
             return _new_to_all(process, wish, basis, deadline)
+        if wish.strategy == "collaborative" and basis.loaded is None:
+            return replace(advice, degraded=proposed.degraded or UNTAUGHT)
         return replace(advice, degraded=advice.degraded or proposed.degraded)
     except ValkeyUnavailable:
         return Advice(_by_catalogue(process, wish, deadline), degraded="valkey_unavailable")

@@ -125,7 +125,10 @@ def test_where_nobody_did_anything_yet_the_catalogue_answers(
         one = {"ids": {"values": ["late"]}}
         assert ids(asked(there, shop, filter=one)) == ["late"]
         assert ids(asked(there, shop, filter=one, item_ids=["late"])) == []
-        assert ids(asked(there, shop, strategy="trending")) == []
+        alone = asked(there, shop, strategy="trending")
+        assert (ids(alone), alone["degraded"]) == ([], None)
+        alone = asked(there, shop, strategy="collaborative")
+        assert (ids(alone), alone["degraded"]) == ([], "no_model")
         gone = asked(create_app(away(process)).test_client(), shop)
         assert (ids(gone), gone["degraded"]) == ([], "elasticsearch_unavailable")
     finally:
