@@ -15,6 +15,7 @@ Clause = Mapping[str, Any]
 _FIELD_TEXT = frozenset({"match", "match_phrase", "match_phrase_prefix", "match_bool_prefix"})
 _PLAIN_TEXT = frozenset({"multi_match", "combined_fields"})
 _WRAPPERS = {"function_score": "query", "script_score": "query", "boosting": "positive"}
+_JOINING = frozenset({"nested", "has_child", "has_parent"})
 
 
 def text_of(query: object) -> str:
@@ -140,6 +141,23 @@ def has_key(value: object, names: tuple[str, ...]) -> bool:
     if isinstance(value, list):
         return any(has_key(entry, names) for entry in value)
     return False
+
+
+def without_inner_hits(value: Any) -> Any:
+    """The clause finding the same documents without showing what within them matched: a search may
+    show that under one name only once, so a clause that stands in it twice must not.
+    """
+    if isinstance(value, list):
+        return [without_inner_hits(entry) for entry in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {key: without_inner_hits(_silent(key, entry)) for key, entry in value.items()}
+
+
+def _silent(kind: str, body: Any) -> Any:
+    if kind not in _JOINING or not isinstance(body, Mapping):
+        return body
+    return {name: part for name, part in body.items() if name != "inner_hits"}
 
 
 def with_text(query: Clause, text: str) -> Clause:
