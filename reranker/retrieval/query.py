@@ -134,6 +134,8 @@ def legs(
     counted = _nearest(request, vector, search, filters) or nearest
     if request.options.mode == "knn":
         return Legs(None, knn, _facets_leg(request, [counted, *too], shared), pinned)
+    if "min_score" in request.body:  # what vectors alone find is no hit: no facet counts it
+        return Legs(_keyword_leg(request, _marked(query, beside), shared, facets=True), knn)
     keyword = _keyword_leg(request, _marked(query, beside), shared, facets=False)
     return Legs(keyword, knn, _facets_leg(request, [query, counted, *too], shared), pinned)
 

@@ -69,6 +69,14 @@ def test_facets_are_counted_over_the_union_and_not_narrowed_by_post_filter() -> 
     assert (found.facets["size"], found.facets["aggs"]) == (0, aggs)
 
 
+def test_with_a_least_score_facets_are_counted_over_what_the_keywords_find() -> None:
+    aggs = {"brands": {"terms": {"field": "brand"}}}
+    found = legs({"query": MATCH, "aggs": aggs, "min_score": 2})
+    assert found.keyword is not None
+    assert (found.keyword["aggs"], found.keyword["min_score"]) == (aggs, 2)
+    assert found.facets is None
+
+
 def test_what_matched_within_a_document_is_shown_by_the_page_alone() -> None:
     within = {"path": "offers", "query": {"term": {"offers.seller": "s1"}}}
     plain, showing = {"nested": within}, {"nested": {**within, "inner_hits": {}}}
