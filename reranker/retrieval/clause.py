@@ -54,6 +54,15 @@ def _single(query: object) -> tuple[str, Any]:
     return "", None
 
 
+def _wrapping(kind: str, body: Mapping[str, Any]) -> str:
+    """Where a clause has the query that it only scores otherwise; empty for one that has none, and
+    where documents are pinned: that order is the client's own.
+    """
+    if kind == "pinned" and not (body.get("ids") or body.get("docs")):
+        return "organic"
+    return _WRAPPERS.get(kind, "")
+
+
 def _texts(query: object) -> Iterator[str]:
     kind, body = _single(query)
     if not isinstance(body, Mapping):
@@ -66,8 +75,8 @@ def _texts(query: object) -> Iterator[str]:
     elif kind == "dis_max":
         for part in clauses(body.get("queries")):
             yield from _texts(part)
-    elif kind in _WRAPPERS:
-        yield from _texts(body.get(_WRAPPERS[kind]))
+    elif place := _wrapping(kind, body):
+        yield from _texts(body.get(place))
 
 
 def _own_text(kind: str, body: Mapping[str, Any]) -> Iterator[str]:
@@ -89,8 +98,8 @@ def _condition(query: object) -> dict[str, Any] | None:
         return None
     if kind == "bool" and isinstance(body, Mapping):
         return _bool_condition(body)
-    if kind in _WRAPPERS and isinstance(body, Mapping):
-        return _condition(body.get(_WRAPPERS[kind]))
+    if isinstance(body, Mapping) and (place := _wrapping(kind, body)):
+        return _condition(body.get(place))
     if kind == "dis_max" and isinstance(body, Mapping) and text_of(query):
         parts = _each_condition(clauses(body.get("queries")))
         return {"bool": {"should": parts, "minimum_should_match": 1}} if parts else None
@@ -173,7 +182,7 @@ def with_text(query: Clause, text: str) -> Clause:
         words = syntax.without_operators(text) if kind in syntax.KINDS else text
         return {kind: {**body, "query": words}}
     inner = {"bool": ("must", "should"), "dis_max": ("queries",)}.get(kind, ())
-    names = (*inner, *((_WRAPPERS[kind],) if kind in _WRAPPERS else ()))
+    names = (*inner, _wrapping(kind, body))
     return {
         kind: {
             name: _with_text_in(part, text) if name in names else part
