@@ -28,7 +28,7 @@ _INDEX = r"[^/_][^/]*"
 _READ_ENDPOINTS = (
     "_search|_search/template|_msearch|_msearch/template|_count|_mget|_field_caps|_analyze|_explain"
     "|_validate/query|_termvectors|_mtermvectors|_rank_eval|_terms_enum|_search_shards|_knn_search"
-    "|_render/template|_async_search|_eql/search|_query|_sql|_cat/count"
+    "|_render/template|_async_search|_eql/search|_query|_sql|_cat/count|_mvt"
 )
 _GET_ENDPOINTS = (
     "_mapping|_mappings|_settings|_alias|_aliases|_stats|_segments|_recovery|_data_stream|_resolve"

@@ -23,6 +23,8 @@ READS = [
     ("POST", "/_analyze"),
     ("POST", "/shop/_validate/query"),
     ("POST", "/shop/_explain/1"),
+    ("POST", "/shop/_mvt/place/13/4207/2692"),
+    ("GET", "/shop/_mvt/place/13/4207/2692"),
     ("POST", "/shop/_pit"),
     ("POST", "/_search/scroll"),
     ("DELETE", "/_search/scroll"),
