@@ -12,6 +12,7 @@ from indexer import settings as server_settings
 from indexer import telemetry
 from reranker import settings as sidecar_settings
 from reranker.routes import (
+    browsers,
     embed,
     events,
     experiments,
@@ -78,4 +79,5 @@ def create_app(process: Process | None = None) -> Flask:
     ):
         app.register_blueprint(routes.blueprint)
     problems.register(app)
+    browsers.register(app)
     return app

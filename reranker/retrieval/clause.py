@@ -15,6 +15,7 @@ Clause = Mapping[str, Any]
 _FIELD_TEXT = frozenset({"match", "match_phrase", "match_phrase_prefix", "match_bool_prefix"})
 _PLAIN_TEXT = frozenset({"multi_match", "combined_fields"})
 _WRAPPERS = {"function_score": "query", "script_score": "query", "boosting": "positive"}
+_JOINING = frozenset({"nested", "has_child", "has_parent"})
 
 
 def text_of(query: object) -> str:
@@ -53,6 +54,15 @@ def _single(query: object) -> tuple[str, Any]:
     return "", None
 
 
+def _wrapping(kind: str, body: Mapping[str, Any]) -> str:
+    """Where a clause has the query that it only scores otherwise; empty for one that has none, and
+    where documents are pinned: that order is the client's own.
+    """
+    if kind == "pinned" and not (body.get("ids") or body.get("docs")):
+        return "organic"
+    return _WRAPPERS.get(kind, "")
+
+
 def _texts(query: object) -> Iterator[str]:
     kind, body = _single(query)
     if not isinstance(body, Mapping):
@@ -65,8 +75,8 @@ def _texts(query: object) -> Iterator[str]:
     elif kind == "dis_max":
         for part in clauses(body.get("queries")):
             yield from _texts(part)
-    elif kind in _WRAPPERS:
-        yield from _texts(body.get(_WRAPPERS[kind]))
+    elif place := _wrapping(kind, body):
+        yield from _texts(body.get(place))
 
 
 def _own_text(kind: str, body: Mapping[str, Any]) -> Iterator[str]:
@@ -88,8 +98,8 @@ def _condition(query: object) -> dict[str, Any] | None:
         return None
     if kind == "bool" and isinstance(body, Mapping):
         return _bool_condition(body)
-    if kind in _WRAPPERS and isinstance(body, Mapping):
-        return _condition(body.get(_WRAPPERS[kind]))
+    if isinstance(body, Mapping) and (place := _wrapping(kind, body)):
+        return _condition(body.get(place))
     if kind == "dis_max" and isinstance(body, Mapping) and text_of(query):
         parts = _each_condition(clauses(body.get("queries")))
         return {"bool": {"should": parts, "minimum_should_match": 1}} if parts else None
@@ -142,6 +152,23 @@ def has_key(value: object, names: tuple[str, ...]) -> bool:
     return False
 
 
+def without_inner_hits(value: Any) -> Any:
+    """The clause finding the same documents without showing what within them matched: a search may
+    show that under one name only once, so a clause that stands in it twice must not.
+    """
+    if isinstance(value, list):
+        return [without_inner_hits(entry) for entry in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {key: without_inner_hits(_silent(key, entry)) for key, entry in value.items()}
+
+
+def _silent(kind: str, body: Any) -> Any:
+    if kind not in _JOINING or not isinstance(body, Mapping):
+        return body
+    return {name: part for name, part in body.items() if name != "inner_hits"}
+
+
 def with_text(query: Clause, text: str) -> Clause:
     """The query asking `text` wherever it asked words that score; filters stay as they are, and so
     does a query string whose operators demand something.
@@ -155,7 +182,7 @@ def with_text(query: Clause, text: str) -> Clause:
         words = syntax.without_operators(text) if kind in syntax.KINDS else text
         return {kind: {**body, "query": words}}
     inner = {"bool": ("must", "should"), "dis_max": ("queries",)}.get(kind, ())
-    names = (*inner, *((_WRAPPERS[kind],) if kind in _WRAPPERS else ()))
+    names = (*inner, _wrapping(kind, body))
     return {
         kind: {
             name: _with_text_in(part, text) if name in names else part

@@ -25,6 +25,7 @@ PAGE_KEYS = (
     *("_source", "fields", "docvalue_fields", "stored_fields", "script_fields", "version"),
     *("seq_no_primary_term", "highlight"),
 )
+TELLING = ("_name", "inner_hits")  # in a clause: each hit tells of it
 ID_COLUMN = "hitweave.id"
 CODE_COLUMN = "hitweave.codes"
 ARRIVAL_COLUMN = "hitweave.received_at"
@@ -109,15 +110,17 @@ def legs(
     `id_column` hits carry their id from a column: reading `_id` means reading documents from disk,
     which takes longer than the search itself. With `versions` besides, of which version they are.
     """
-    query = keyword_query(request, search_fields)
+    query = clause.without_inner_hits(keyword_query(request, search_fields))
+    filters = clause.without_inner_hits(list(request.filters))
     shared = {name: request.body[name] for name in LEG_KEYS if name in request.body}
     shared |= IDS_BY_COLUMN if id_column else {"_source": False}
     shared |= VERSIONS if id_column and versions else {}
     if collapse := request.body.get("collapse"):
         shared["collapse"] = collapse
-    narrowed = (*request.filters, *clause.clauses(request.body.get("post_filter")))
+    post = clause.without_inner_hits(clause.clauses(request.body.get("post_filter")))
+    narrowed = (*filters, *post)
     pinned = _pinned_leg(request, query, shared, narrowed, beside)
-    too = [_any_of(beside.documents, request.filters)] if pinned else []
+    too = [_any_of(beside.documents, filters)] if pinned else []
     nearest = _nearest(request, vector, search, narrowed)
     if nearest is None:
         keyword = _keyword_leg(request, _marked(query, beside), shared, facets=not too)
@@ -128,9 +131,11 @@ def legs(
         "size": request.options.window,
         "track_total_hits": False,
     }
-    counted = _nearest(request, vector, search, request.filters) or nearest
+    counted = _nearest(request, vector, search, filters) or nearest
     if request.options.mode == "knn":
         return Legs(None, knn, _facets_leg(request, [counted, *too], shared), pinned)
+    if "min_score" in request.body:  # what vectors alone find is no hit: no facet counts it
+        return Legs(_keyword_leg(request, _marked(query, beside), shared, facets=True), knn)
     keyword = _keyword_leg(request, _marked(query, beside), shared, facets=False)
     return Legs(keyword, knn, _facets_leg(request, [query, counted, *too], shared), pinned)
 
@@ -161,6 +166,8 @@ def page(
     chosen: dict[str, Any] = {"bool": {"filter": [{"ids": {"values": list(ids)}}]}}
     if needs_query(request):
         chosen["bool"]["should"] = [keyword_query(request, search_fields)]
+    if clause.has_key(request.body.get("post_filter"), TELLING):
+        body["post_filter"] = request.body["post_filter"]  # not beside the query: no highlights
     return body | {"query": chosen, "size": len(ids)}
 
 
@@ -188,7 +195,8 @@ def beyond(
 
 def needs_query(request: RankedRequest) -> bool:
     """Whether a page's hits depend on the client's query, not on the document alone."""
-    return "highlight" in request.body or clause.has_key(request.query, ("_name", "inner_hits"))
+    told = [request.query, request.body.get("post_filter")]
+    return "highlight" in request.body or clause.has_key(told, TELLING)
 
 
 def needs_documents(request: RankedRequest) -> bool:
@@ -217,9 +225,11 @@ def _keyword_leg(
     request: RankedRequest, query: Mapping[str, Any], shared: Mapping[str, Any], *, facets: bool
 ) -> dict[str, Any]:
     leg = dict(shared)
-    for name in ("post_filter", "min_score", "suggest", "rescore", "terminate_after"):
+    for name in ("min_score", "suggest", "rescore", "terminate_after"):
         if name in request.body:
             leg[name] = request.body[name]
+    if "post_filter" in request.body:
+        leg["post_filter"] = clause.without_inner_hits(request.body["post_filter"])
     if "track_total_hits" in request.body:
         leg["track_total_hits"] = request.body["track_total_hits"]
     if facets and request.facets:

@@ -15,6 +15,7 @@ from reranker.retrieval.node import Answer
 from reranker.routes import problems
 from reranker.routes.access import process
 from reranker.routes.reply import from_node
+from reranker.routes.sent import foreign_origin
 
 blueprint = Blueprint("passthrough", __name__)
 
@@ -27,7 +28,7 @@ _INDEX = r"[^/_][^/]*"
 _READ_ENDPOINTS = (
     "_search|_search/template|_msearch|_msearch/template|_count|_mget|_field_caps|_analyze|_explain"
     "|_validate/query|_termvectors|_mtermvectors|_rank_eval|_terms_enum|_search_shards|_knn_search"
-    "|_render/template|_async_search|_eql/search|_query|_sql|_cat/count"
+    "|_render/template|_async_search|_eql/search|_query|_sql|_cat/count|_mvt"
 )
 _GET_ENDPOINTS = (
     "_mapping|_mappings|_settings|_alias|_aliases|_stats|_segments|_recovery|_data_stream|_resolve"
@@ -93,6 +94,7 @@ def ask_node(body: bytes | None = None, target: str | None = None) -> Answer:
     own = request.get_data(cache=True) if body is None else body
     left_out = OF_THE_HOP if body is None else OF_THE_HOP | {"content-encoding"}
     left_out = left_out if target is None else left_out | {"accept-encoding"}
+    left_out = left_out if foreign_origin() else left_out | {"origin"}
     headers = {n: v for n, v in request.headers.items() if n.lower() not in left_out}
     return process().nodes.ask(
         request.method,

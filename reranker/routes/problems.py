@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from indexer.errors import AskedWrongly, CouldNotReach, HitweaveError
 from indexer.telemetry import log
@@ -20,6 +20,7 @@ def register(app: Flask) -> None:
     """Answer every exception of this app by the table below."""
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HitweaveError, of)
+    app.register_error_handler(RequestEntityTooLarge, _too_long)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)
 
@@ -66,6 +67,12 @@ def body_of(error: HitweaveError) -> dict[str, Any]:
         return _body(503, "no_node_available_exception", error.message)
     log("problems").error("answered_wrongly", error=type(error).__name__, reason=error.message)
     return _body(500, "hitweave_exception", error.message)
+
+
+def _too_long(_: RequestEntityTooLarge) -> Response:
+    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    reason = f"the body is longer than {limit} bytes: send less at once or "
+    return problem(413, "content_too_long_exception", f"{reason}set HITWEAVE_BODY_BYTES_MAX higher")
 
 
 def _http(error: HTTPException) -> Response:

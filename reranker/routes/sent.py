@@ -97,3 +97,11 @@ def speaks_json(*, lines_too: bool = False) -> bool:
     named = [_VENDOR_FORM.match(form) for form in (content, accept) if form]
     versions = {form[1] if form else None for form in named}
     return versions == {None} or (len(versions) == 1 and versions <= set(VERSIONS))
+
+
+def foreign_origin() -> str | None:
+    """The origin of the page that a browser asks from; None for our own pages, and where none is
+    named.
+    """
+    origin = request.headers.get("Origin")
+    return None if origin is None or origin.partition("://")[2] == request.host else origin

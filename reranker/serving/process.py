@@ -21,6 +21,7 @@ from reranker.serving.generations import Generations
 from reranker.serving.histories import Pasts
 from reranker.serving.memory import Memory
 from reranker.serving.models import Models, teller
+from reranker.serving.origins import Origins
 from reranker.serving.phrasebook import Phrasebook
 from reranker.serving.pins import Pins
 from reranker.serving.recorder import Recorder, Search, send_searches
@@ -41,6 +42,7 @@ class Process:
     settings: Settings
     pseudonym_key: str
     nodes: Nodes
+    origins: Origins
     documents: Documents
     generations: Generations
     vectors: QueryVectors
@@ -94,14 +96,16 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
     experiments = ExperimentBook(
         ExperimentStore(impatient), poll_seconds=settings.experiments_poll_seconds
     )
+    nodes = Nodes(
+        servers,
+        long_waits=max(int(settings.sidecar_threads * LONG_WAITS_SHARE), 1),
+        briefly_seconds=max(BRIEFLY_SECONDS, deadline_seconds),
+    )
     return Process(
         settings=settings,
         pseudonym_key=key,
-        nodes=Nodes(
-            servers,
-            long_waits=max(int(settings.sidecar_threads * LONG_WAITS_SHARE), 1),
-            briefly_seconds=max(BRIEFLY_SECONDS, deadline_seconds),
-        ),
+        nodes=nodes,
+        origins=Origins(nodes),
         documents=Documents(settings.documents_cached_bytes),
         generations=generations,
         vectors=vectors,

@@ -1,5 +1,7 @@
-"""Elastic's JavaScript and Java clients, unchanged, with one check each at node and gateway."""
+"""Clients of other languages, unchanged, with one check each at node and gateway."""
 
+import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,9 +15,15 @@ CLIENTS = Path(__file__).with_name("clients")
 TARGETS = pytest.mark.parametrize("target", ["node", "gateway"])
 
 
-def _run(*command: str, folder: Path) -> str:
+def _run(*command: str, folder: Path, **variables: str) -> str:
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return done.stdout
@@ -31,14 +39,24 @@ def _url(stack: Stack, target: str) -> str:
     return stack.es_url if target == "node" else stack.sidecar_url
 
 
-@pytest.fixture(scope="session")
-def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The JavaScript client with its check, installed by npm."""
+def _installed(name: str, parent: Path) -> Path:
     _need("node", "npm")
-    folder = tmp_path_factory.mktemp("javascript") / "check"
-    shutil.copytree(CLIENTS / "javascript", folder)
+    folder = parent / "check"
+    shutil.copytree(CLIENTS / name, folder)
     _run("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", folder=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Elastic's JavaScript client with its check, installed by npm."""
+    return _installed("javascript", tmp_path_factory.mktemp("javascript"))
+
+
+@pytest.fixture(scope="session")
+def searchkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Searchkit, which storefronts are made of, with its check, installed by npm."""
+    return _installed("searchkit", tmp_path_factory.mktemp("searchkit"))
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +84,12 @@ def test_the_java_client_sees_no_difference(
 ) -> None:
     said = _run("java", "-cp", java, "Check", _url(stack, target), shop.index, folder=tmp_path)
     assert said.strip().endswith("same")
+
+
+def test_searchkit_shows_the_same_but_for_the_order(
+    stack: Stack, shop: Shop, searchkit: Path
+) -> None:
+    ask = ("node", "check.js")
+    wanted = _run(*ask, stack.es_url, shop.index, folder=searchkit)
+    said = _run(*ask, stack.sidecar_url, shop.index, folder=searchkit, RANKED="1")
+    assert json.loads(said) == json.loads(wanted)

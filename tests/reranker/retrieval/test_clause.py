@@ -30,6 +30,10 @@ RANGE = {"range": {"price": {"lt": 50}}}
         ({"function_score": {"query": {"bool": {"must": [MATCH]}}, "functions": []}}, "red shoes"),
         ({"script_score": {"query": MATCH, "script": {}}}, "red shoes"),
         ({"boosting": {"positive": MATCH, "negative": TERM}}, "red shoes"),
+        ({"pinned": {"ids": [], "organic": MATCH}}, "red shoes"),
+        ({"function_score": {"query": {"pinned": {"ids": [], "organic": MATCH}}}}, "red shoes"),
+        ({"pinned": {"ids": ["a"], "organic": MATCH}}, ""),
+        ({"pinned": {"docs": [{"_id": "a"}], "organic": MATCH}}, ""),
         ({"match_all": {}}, ""),
         (TERM, ""),
         ({"match": {"year": 2011}}, ""),
@@ -76,6 +80,7 @@ def test_text_is_found_where_clients_put_it(query: Any, text: str) -> None:
         ({"dis_max": {"queries": [TERM, MATCH]}}, []),
         ({"dis_max": {"queries": [TERM]}}, [{"dis_max": {"queries": [TERM]}}]),
         ({"function_score": {"query": {"bool": {"must": MATCH, "filter": TERM}}}}, [TERM]),
+        ({"pinned": {"ids": [], "organic": {"bool": {"must": MATCH, "filter": TERM}}}}, [TERM]),
         ({"constant_score": {"filter": TERM}}, [{"constant_score": {"filter": TERM}}]),
         (
             {"bool": {"must": [{"bool": {"must": [MATCH], "filter": [RANGE]}}, TERM]}},

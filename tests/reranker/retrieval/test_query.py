@@ -69,6 +69,34 @@ def test_facets_are_counted_over_the_union_and_not_narrowed_by_post_filter() -> 
     assert (found.facets["size"], found.facets["aggs"]) == (0, aggs)
 
 
+def test_with_a_least_score_facets_are_counted_over_what_the_keywords_find() -> None:
+    aggs = {"brands": {"terms": {"field": "brand"}}}
+    found = legs({"query": MATCH, "aggs": aggs, "min_score": 2})
+    assert found.keyword is not None
+    assert (found.keyword["aggs"], found.keyword["min_score"]) == (aggs, 2)
+    assert found.facets is None
+
+
+def test_what_matched_within_a_document_is_shown_by_the_page_alone() -> None:
+    within = {"path": "offers", "query": {"term": {"offers.seller": "s1"}}}
+    plain, showing = {"nested": within}, {"nested": {**within, "inner_hits": {}}}
+    body = {
+        "query": {"bool": {"must": MATCH, "filter": showing}},
+        "post_filter": {"bool": {"should": [showing]}},
+        "aggs": {"brands": {"terms": {"field": "brand"}}},
+    }
+    beside = Beside(pinned=["a"])
+    found = bodies.legs(asked(body), VECTOR, SEARCH, FIELDS, id_column=True, beside=beside)
+    assert b"inner_hits" not in orjson.dumps(
+        [found.keyword, found.knn, found.facets, found.pinned],
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+    assert knn_of(found)["filter"] == [plain, {"bool": {"should": [plain]}}]
+    page = bodies.page(asked(body), ["a"], FIELDS)
+    assert page["query"]["bool"]["should"] == [body["query"]]
+    assert page["post_filter"] == body["post_filter"]
+
+
 def test_without_a_vector_the_keyword_leg_answers_alone() -> None:
     aggs = {"brands": {"terms": {"field": "brand"}}}
     found = legs({"query": MATCH, "aggs": aggs}, vector=None)

@@ -23,6 +23,8 @@ READS = [
     ("POST", "/_analyze"),
     ("POST", "/shop/_validate/query"),
     ("POST", "/shop/_explain/1"),
+    ("POST", "/shop/_mvt/place/13/4207/2692"),
+    ("GET", "/shop/_mvt/place/13/4207/2692"),
     ("POST", "/shop/_pit"),
     ("POST", "/_search/scroll"),
     ("DELETE", "/_search/scroll"),
@@ -87,3 +89,14 @@ def test_our_own_routes_say_by_which_methods_they_are_asked(path: str, methods: 
         answer = app.test_client().put(path)
         assert (answer.status_code, answer.headers["Allow"]) == (405, ", ".join(methods))
         assert methods[0] in answer.get_json()["error"]["reason"]
+
+
+def test_a_body_that_is_too_long_is_told_the_limit_and_its_setting() -> None:
+    app = create_app()
+    app.config["MAX_CONTENT_LENGTH"] = 2000
+    answer = app.test_client().post("/rerank", data=b"x" * 2001)
+    assert answer.status_code == 413
+    assert answer.json is not None
+    reason = answer.json["error"]["reason"]
+    assert "2000 bytes" in reason
+    assert "HITWEAVE_BODY_BYTES_MAX" in reason
