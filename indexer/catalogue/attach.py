@@ -118,11 +118,7 @@ def searched(mappings: Mapping[str, Any], config: IndexConfig) -> tuple[str, ...
     for ours, weight in SEARCHED.items():
         theirs = config.theirs(ours)
         field = field_at(mappings, theirs) or {}
-        inner = [
-            f"{theirs}.{name}"
-            for name, sub in field.get("fields", {}).items()
-            if sub["type"] in TEXT
-        ]
+        inner = [f"{theirs}.{name}" for name in _text_within(field)]
         readable = [theirs] if field.get("type") in TEXT else inner[:1]
         found += [name + weight for name in readable]
     return tuple(found)
@@ -144,10 +140,19 @@ def type_at(mappings: Mapping[str, Any], path: str) -> str | None:
     return None if field is None else str(field.get("type", "object"))
 
 
+def _text_within(field: Mapping[str, Any]) -> list[str]:
+    """Names under which a field is analysed as text beside what it is itself."""
+    inner: Mapping[str, Any] = field.get("fields", {})
+    return [name for name, sub in inner.items() if sub["type"] in TEXT]
+
+
 def _misfit(mappings: Mapping[str, Any], config: IndexConfig, ours: str) -> str | None:
     theirs = config.theirs(ours)
     kind = type_at(mappings, theirs)
     if kind is None or kind in FITTING[ours]:
+        return None
+    # As shop platforms have it: a keyword to sort by, whose words are a field within.
+    if kind in WORDS and FITTING[ours] == TEXT and _text_within(field_at(mappings, theirs) or {}):
         return None
     return (
         f"{theirs!r} is {kind}, {ours} needs one of {', '.join(sorted(FITTING[ours]))}: map "

@@ -187,6 +187,16 @@ def test_fields_and_vectors_that_fit_are_taken_as_they_are() -> None:
     assert attach.problems(theirs, config, RECIPE) == []
 
 
+def test_a_title_may_be_a_keyword_whose_words_are_a_text_field_within() -> None:
+    name = {"type": "keyword", "fields": {"analyzed": {"type": "text"}}}
+    config = IndexConfig(fields={"title": "name"})
+    assert attach.problems({"properties": {"name": name}}, config, RECIPE) == []
+    assert attach.searched({"properties": {"name": name}}, config) == ("name.analyzed^3",)
+    name["fields"] = {"raw": {"type": "keyword"}}
+    (fault,) = attach.problems({"properties": {"name": name}}, config, RECIPE)
+    assert "'name' is keyword" in fault
+
+
 def test_searched_are_the_fields_that_hold_text() -> None:
     theirs = their_mapping(
         brand={"type": "keyword", "fields": {"words": {"type": "text"}}},
