@@ -75,6 +75,15 @@ def test_attaching_again_fills_only_what_is_missing(
     assert counts(attached(theirs, tmp_path)) == {}
 
 
+def test_a_title_in_a_list_is_embedded_like_a_plain_one(
+    es: Elasticsearch, theirs: str, tmp_path: Path
+) -> None:
+    es.index(index=theirs, id="1", document={**MUG, "name": [MUG["name"]]}, refresh=True)
+    assert counts(attached(theirs, tmp_path)) == {"embedded": 3}
+    stamps = [es.get(index=theirs, id=it)["_source"]["hitweave"] for it in ("1", "2")]
+    assert stamps[0]["text_hash"] == stamps[1]["text_hash"]
+
+
 def test_a_catalogue_can_be_sent_to_it_afterwards(
     es: Elasticsearch, theirs: str, tmp_path: Path
 ) -> None:
