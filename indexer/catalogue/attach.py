@@ -53,7 +53,11 @@ SIMILARITIES = frozenset({"cosine", "dot_product"})  # the same for vectors of l
 
 
 def attach(es: Elasticsearch, index: str, config: IndexConfig) -> Generation:
-    """Stamp an existing index and add the vector field; its documents are to be filled after."""
+    """Stamp an existing index and add the vector field; its documents are to be filled after.
+
+    All that is learned is kept under the name that it is attached to by, be that an alias: the next
+    index behind it goes on with it.
+    """
     concrete, mappings = _mapping_of(es, index)
     recipe = open_encoder(config.encoder, dims=config.dims).recipe
     found = (mappings.get("_meta") or {}).get(RESERVED)
@@ -70,14 +74,16 @@ def attach(es: Elasticsearch, index: str, config: IndexConfig) -> Generation:
     missing = absent_fields(mappings, config) | added_mappings(config, recipe)
     if type_at(mappings, config.vector_field):
         del missing[config.vector_field]
-    meta = {**(mappings.get("_meta") or {}), RESERVED: stamp(config, recipe)}
+    name = (found or {}).get("index") or index
+    said = stamp(config, recipe, attached=name)
+    meta = {**(mappings.get("_meta") or {}), RESERVED: said}
     try:
         es.indices.put_mapping(index=concrete, properties=missing, meta=meta)
         es.indices.put_settings(index=concrete, settings={"gc_deletes": GC_DELETES})
     except BadRequestError as error:
         raise IncompatibleIndex(f"index {index!r} refuses: {reason_of(error)}") from None
     ensure_companions(es)
-    return generation_at(es, index, concrete)
+    return generation_at(es, name, concrete)
 
 
 def missing_query(generation: Generation) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def call(asked: RankedRequest, target: str, generation: Generation, started: flo
     """
     here = process()
     headers = forwarded_headers(request.headers)
-    own_name = target == generation.index and "Authorization" not in headers
+    ours = target == generation.index and not generation.is_attached
+    own_name = ours and "Authorization" not in headers
     return Call(
         request=asked,
         generation=generation,
