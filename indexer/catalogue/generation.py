@@ -13,6 +13,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 from pydantic import ValidationError
 
+from indexer.catalogue.exact_fields import exact_fields
 from indexer.catalogue.mapping import (
     INDEX_NAME,
     IndexConfig,
@@ -40,13 +41,17 @@ NAMES_PATH = f"*.mappings._meta.{RESERVED}.recipe_digest,*.mappings._meta.{RESER
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One concrete index as its stamp describes it; `index` is the name a user says."""
+    """One concrete index as its stamp describes it; `index` is the name a user says.
+
+    `exact_fields` are those of its mapping whose value is one term, as of a keyword or a number.
+    """
 
     index: str
     concrete: str
     config: IndexConfig
     recipe: Recipe
     stamped_attached: bool = False
+    exact_fields: frozenset[str] = frozenset()
 
     @property
     def is_attached(self) -> bool:
@@ -115,6 +120,7 @@ def read_stamp(index: str, concrete: str, mappings: dict[str, Any]) -> Generatio
             IndexConfig.model_validate(stamp["config"]),
             Recipe.model_validate(stamp["recipe"]),
             stamped_attached="index" in stamp,
+            exact_fields=exact_fields(mappings),
         )
     except (ValidationError, KeyError) as error:
         raise IncompatibleIndex(

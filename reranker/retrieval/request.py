@@ -59,6 +59,7 @@ class Defaults:
     window_max: int = 1000
     available_field: str = "available"
     diversity: float = 0.0
+    exact_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ def parse(
     )
     if reason or isinstance(folded, str):
         return PassThrough(reason)
-    query = _scoring_query(folded)
+    query = clause.with_terms(_scoring_query(folded), defaults.exact_fields)
     text = str(ubi.get("user_query") or "").strip() or clause.text_of(query)
     if not text:
         return PassThrough("no_text")

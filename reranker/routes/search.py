@@ -119,6 +119,7 @@ def defaults(generation: Generation) -> Defaults:
         window_max=settings.rank_window_max,
         available_field=generation.config.theirs("available"),
         diversity=generation.config.diversity.default,
+        exact_fields=generation.exact_fields,
     )
 
 

@@ -31,6 +31,15 @@ def test_a_stamp_reads_back_as_what_it_was_made_of() -> None:
     assert read_stamp("shop", "shop", mapping_body(config, RECIPE)).is_attached
 
 
+def test_a_stamped_mapping_tells_which_fields_hold_whole_values() -> None:
+    body = mapping_body(IndexConfig(encoder="hashed:8"), RECIPE)
+    body["properties"]["name"] = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
+    body["properties"]["sort"] = {"properties": {"price": {"type": "integer"}}}
+    exact = read_stamp("shop", "shop-000001", body).exact_fields
+    assert {"brand", "price", "name.raw", "sort.price"} <= exact
+    assert not {"title", "name", "sort"} & exact
+
+
 def test_an_index_without_a_stamp_is_refused_with_what_to_do() -> None:
     with pytest.raises(UnknownIndex, match="--attach"):
         read_stamp("shop", "shop", {"_meta": {"owner": "them"}})
