@@ -69,6 +69,13 @@ def ranked(
     asked: RankedRequest, target: str, generation: Generation, started: float
 ) -> dict[str, Any]:
     """The ranked answer; looks again where the generation turned out to be gone."""
+    found = _answer(asked, target, generation, started)
+    return response.without_ids(found) if asked.without_ids else found
+
+
+def _answer(
+    asked: RankedRequest, target: str, generation: Generation, started: float
+) -> dict[str, Any]:
     try:
         return answer.search(process(), call(asked, target, generation, started))
     except Refused as refused:
