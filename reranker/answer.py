@@ -86,7 +86,7 @@ def _answered(process: Process, call: Call) -> dict[str, Any]:
         answer = paging.own_order(process, ruling.under_rules(call, process.clock()), degraded=None)
     else:
         try:
-            answer, ranking = _ranked(process, call)
+            answer, ranking, call = _ranked(process, call)
         except LateAnswer:
             if call.deadline.over():
                 raise
@@ -98,9 +98,9 @@ def _answered(process: Process, call: Call) -> dict[str, Any]:
     return answer
 
 
-def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | None]:
-    """The pinned order where it holds, else a fresh one that is pinned; and what made the order,
-    where that was made now.
+def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | None, Call]:
+    """The pinned order where it holds, else a fresh one that is pinned; what made the order, where
+    that was made now; and the call with the place of its page.
     """
     key = pins.key_of(call)
     pin, ranking, made = _pinned(process, call, key), None, None
@@ -113,7 +113,8 @@ def _ranked(process: Process, call: Call) -> tuple[dict[str, Any], Ranking | Non
         made, pin = ranking, ranking.as_pin(call.request)
     assert pin is not None  # noqa: S101 - one of the two made it
     keep, hidden = made is not None, frozenset(now.effects.hidden)
-    return paging.page(process, call, key, pin, ranking, left_out=hidden, keep=keep), made
+    call = paging.placed(call, pin)
+    return paging.page(process, call, key, pin, ranking, left_out=hidden, keep=keep), made, call
 
 
 def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
@@ -357,7 +358,8 @@ def _known(
 
 def _pinned(process: Process, call: Call, key: str) -> Pin | None:
     """The order kept for this search; the first page without a query id is computed afresh."""
-    if call.request.start == 0 and call.request.ubi.query_id is None:
+    request = call.request
+    if request.start == 0 and request.after is None and request.ubi.query_id is None:
         return None
     return process.pins.read(key)
 

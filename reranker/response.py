@@ -46,6 +46,7 @@ class Page:
     explained: Mapping[str, Any] = field(default_factory=dict)  # by id, beside Elasticsearch's form
     told: Mapping[str, Any] = field(default_factory=dict)  # further keys of `hitweave`
     terminated_early: bool | None = None
+    cursors: Mapping[str, float] = field(default_factory=dict)  # by id: the first sort value
 
 
 def search_answer(page: Page) -> dict[str, Any]:
@@ -102,6 +103,8 @@ def _hits(page: Page) -> list[dict[str, Any]]:
     for row, (hit, score) in enumerate(zip(page.hits, page.scores, strict=True)):
         own = {"_index": hit.get("_index"), "_id": hit["_id"], "_score": score}
         own |= {name: part for name, part in hit.items() if name not in own}
+        if page.cursors:
+            own["sort"] = [page.cursors[hit["_id"]], *hit.get("sort", ())]
         if "matched_queries" in own:
             _without_our_name(own)
         if page.explanations and page.explanations[row] is not None:
@@ -117,6 +120,15 @@ def _without_our_name(hit: dict[str, Any]) -> None:
         hit["matched_queries"] = kept
     else:
         del hit["matched_queries"]
+
+
+def without_ids(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with hits that do not tell their ids, where nothing stored was asked for."""
+    shown = [
+        {name: part for name, part in hit.items() if name != "_id"}
+        for hit in answer["hits"]["hits"]
+    ]
+    return answer | {"hits": answer["hits"] | {"hits": shown}}
 
 
 def total_as_integer(answer: dict[str, Any]) -> dict[str, Any]:

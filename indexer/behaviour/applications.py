@@ -50,19 +50,20 @@ def read(es: Elasticsearch) -> Applications:
     answer = es.indices.get(
         index="*",
         features="aliases,mappings",
-        filter_path="*.aliases,*.mappings._meta.hitweave.config",
+        filter_path="*.aliases,*.mappings._meta.hitweave.config,*.mappings._meta.hitweave.index",
     )
     named, actions = {}, {}
     for concrete, about in answer.items():
-        config = about.get("mappings", {}).get("_meta", {}).get("hitweave", {}).get("config")
-        index = _index_name(concrete, about.get("aliases", {}))
+        stamp = about.get("mappings", {}).get("_meta", {}).get("hitweave", {})
+        config = stamp.get("config")
+        index = _index_name(concrete, about.get("aliases", {}), stamp.get("index"))
         if config is not None and index is not None:
             named[index] = frozenset(config.get("application") or [index])
             actions[index] = config.get("actions") or {}
     return Applications(named, actions)
 
 
-def _index_name(concrete: str, aliases: Mapping[str, Any]) -> str | None:
+def _index_name(concrete: str, aliases: Mapping[str, Any], attached: str | None) -> str | None:
     """The name users say; None for a generation that is not the one read now."""
-    name = GENERATION.sub("", concrete)
+    name = attached or GENERATION.sub("", concrete)
     return name if name == concrete or name in aliases else None

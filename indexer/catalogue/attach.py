@@ -53,7 +53,11 @@ SIMILARITIES = frozenset({"cosine", "dot_product"})  # the same for vectors of l
 
 
 def attach(es: Elasticsearch, index: str, config: IndexConfig) -> Generation:
-    """Stamp an existing index and add the vector field; its documents are to be filled after."""
+    """Stamp an existing index and add the vector field; its documents are to be filled after.
+
+    All that is learned is kept under the name that it is attached to by, be that an alias: the next
+    index behind it goes on with it.
+    """
     concrete, mappings = _mapping_of(es, index)
     recipe = open_encoder(config.encoder, dims=config.dims).recipe
     found = (mappings.get("_meta") or {}).get(RESERVED)
@@ -70,14 +74,16 @@ def attach(es: Elasticsearch, index: str, config: IndexConfig) -> Generation:
     missing = absent_fields(mappings, config) | added_mappings(config, recipe)
     if type_at(mappings, config.vector_field):
         del missing[config.vector_field]
-    meta = {**(mappings.get("_meta") or {}), RESERVED: stamp(config, recipe)}
+    name = (found or {}).get("index") or index
+    said = stamp(config, recipe, attached=name)
+    meta = {**(mappings.get("_meta") or {}), RESERVED: said}
     try:
         es.indices.put_mapping(index=concrete, properties=missing, meta=meta)
         es.indices.put_settings(index=concrete, settings={"gc_deletes": GC_DELETES})
     except BadRequestError as error:
         raise IncompatibleIndex(f"index {index!r} refuses: {reason_of(error)}") from None
     ensure_companions(es)
-    return generation_at(es, index, concrete)
+    return generation_at(es, name, concrete)
 
 
 def missing_query(generation: Generation) -> dict[str, Any]:
@@ -118,11 +124,7 @@ def searched(mappings: Mapping[str, Any], config: IndexConfig) -> tuple[str, ...
     for ours, weight in SEARCHED.items():
         theirs = config.theirs(ours)
         field = field_at(mappings, theirs) or {}
-        inner = [
-            f"{theirs}.{name}"
-            for name, sub in field.get("fields", {}).items()
-            if sub["type"] in TEXT
-        ]
+        inner = [f"{theirs}.{name}" for name in _text_within(field)]
         readable = [theirs] if field.get("type") in TEXT else inner[:1]
         found += [name + weight for name in readable]
     return tuple(found)
@@ -144,10 +146,19 @@ def type_at(mappings: Mapping[str, Any], path: str) -> str | None:
     return None if field is None else str(field.get("type", "object"))
 
 
+def _text_within(field: Mapping[str, Any]) -> list[str]:
+    """Names under which a field is analysed as text beside what it is itself."""
+    inner: Mapping[str, Any] = field.get("fields", {})
+    return [name for name, sub in inner.items() if sub["type"] in TEXT]
+
+
 def _misfit(mappings: Mapping[str, Any], config: IndexConfig, ours: str) -> str | None:
     theirs = config.theirs(ours)
     kind = type_at(mappings, theirs)
     if kind is None or kind in FITTING[ours]:
+        return None
+    # As shop platforms have it: a keyword to sort by, whose words are a field within.
+    if kind in WORDS and FITTING[ours] == TEXT and _text_within(field_at(mappings, theirs) or {}):
         return None
     return (
         f"{theirs!r} is {kind}, {ours} needs one of {', '.join(sorted(FITTING[ours]))}: map "

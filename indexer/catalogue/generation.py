@@ -13,6 +13,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 from pydantic import ValidationError
 
+from indexer.catalogue.exact_fields import exact_fields
 from indexer.catalogue.mapping import (
     INDEX_NAME,
     IndexConfig,
@@ -34,25 +35,44 @@ from indexer.errors import (
 TOMBSTONES = "hitweave_tombstones"
 REJECTED = "hitweave_rejected"
 NUMBER = re.compile(r"-(\d{6})$")
+# What of the mappings of a cluster tells which of its indices are ours, and their names.
+NAMES_PATH = f"*.mappings._meta.{RESERVED}.recipe_digest,*.mappings._meta.{RESERVED}.index"
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One concrete index as its stamp describes it; `index` is the name a user says."""
+    """One concrete index as its stamp describes it; `index` is the name a user says.
+
+    `exact_fields` are those of its mapping whose value is one term, as of a keyword or a number.
+    """
 
     index: str
     concrete: str
     config: IndexConfig
     recipe: Recipe
+    stamped_attached: bool = False
+    exact_fields: frozenset[str] = frozenset()
 
     @property
     def is_attached(self) -> bool:
         """Whether the index is the user's own rather than a generation that we made."""
+        if self.stamped_attached:
+            return True
         return NUMBER.sub("", self.concrete) != self.index or self.index == self.concrete
 
 
 def resolve(es: Elasticsearch, index: str) -> Generation:
     """The generation that answers for `index` now; raises UnknownIndex."""
+    return read_stamp(index, *_mapping_of(es, index))
+
+
+def resolve_any(es: Elasticsearch, name: str) -> Generation:
+    """The same by whatever name: another alias, or the concrete one, means the same index."""
+    concrete, mappings = _mapping_of(es, name)
+    return read_stamp(NUMBER.sub("", concrete), concrete, mappings)
+
+
+def _mapping_of(es: Elasticsearch, index: str) -> tuple[str, dict[str, Any]]:
     if not INDEX_NAME.fullmatch(index):
         raise UnknownIndex(f"no index is called {index!r}: name one index, without wildcards")
     try:
@@ -68,7 +88,13 @@ def resolve(es: Elasticsearch, index: str) -> Generation:
             f"{index!r} is an alias of {', '.join(sorted(found))}: it must stand for one index"
         )
     ((concrete, body),) = found.items()
-    return read_stamp(index, concrete, body["mappings"])
+    return concrete, body["mappings"]
+
+
+def names_of(stamps: Mapping[str, Any]) -> list[str]:
+    """The names of the indices whose mappings, as far as NAMES_PATH, have our stamp."""
+    found = {name: body["mappings"]["_meta"][RESERVED] for name, body in stamps.items()}
+    return sorted({str(it.get("index") or NUMBER.sub("", name)) for name, it in found.items()})
 
 
 def generation_at(es: Elasticsearch, index: str, concrete: str) -> Generation:
@@ -77,7 +103,10 @@ def generation_at(es: Elasticsearch, index: str, concrete: str) -> Generation:
 
 
 def read_stamp(index: str, concrete: str, mappings: dict[str, Any]) -> Generation:
-    """The generation that a mapping's stamp describes; raises UnknownIndex."""
+    """The generation that a mapping's stamp describes; raises UnknownIndex.
+
+    An index that was attached to is called as its stamp says, whatever the name it is asked by.
+    """
     stamp = (mappings.get("_meta") or {}).get(RESERVED)
     if stamp is None:
         raise UnknownIndex(
@@ -86,10 +115,12 @@ def read_stamp(index: str, concrete: str, mappings: dict[str, Any]) -> Generatio
         )
     try:
         return Generation(
-            index,
+            str(stamp.get("index") or index),
             concrete,
             IndexConfig.model_validate(stamp["config"]),
             Recipe.model_validate(stamp["recipe"]),
+            stamped_attached="index" in stamp,
+            exact_fields=exact_fields(mappings),
         )
     except (ValidationError, KeyError) as error:
         raise IncompatibleIndex(

@@ -278,9 +278,13 @@ def vector_mapping(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def stamp(config: IndexConfig, recipe: Recipe) -> dict[str, Any]:
-    """What `_meta.hitweave` says: enough to read and write the index without anything else."""
+def stamp(config: IndexConfig, recipe: Recipe, *, attached: str | None = None) -> dict[str, Any]:
+    """What `_meta.hitweave` says: enough to read and write the index without anything else.
+
+    `attached` is the name under which an index of the user's own was attached to.
+    """
     return {
+        **({} if attached is None else {"index": attached}),
         "config": config.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json"),
         "recipe_digest": recipe.digest(),

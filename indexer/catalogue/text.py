@@ -24,8 +24,8 @@ from indexer.catalogue.product import (
     epoch_ms,
     iso,
     place,
-    take,
 )
+from indexer.catalogue.reading import text_at, values_at
 from indexer.embedding.recipe import CHARACTERS_PER_TOKEN, Recipe
 from indexer.errors import InvalidProduct
 
@@ -134,8 +134,7 @@ def stamped(target: Target, config: IndexConfig, recipe_digest: str) -> dict[str
 
 def product_in(source: Mapping[str, Any], config: IndexConfig, item_id: str) -> Product:
     """The product in a stored document; what does not fit is left out, the title may be the id."""
-    rest = dict(source)
-    said = {ours: take(rest, config.theirs(ours)) for ours in sorted(KNOWN | {"updated_at"})}
+    said = {ours: _said(source, ours, config.theirs(ours)) for ours in KNOWN | {"updated_at"}}
     said = {ours: value for ours, value in said.items() if value is not None} | {"id": item_id}
     while True:
         try:
@@ -146,6 +145,21 @@ def product_in(source: Mapping[str, Any], config: IndexConfig, item_id: str) -> 
             said["id"] = item_id
             if not wrong:
                 said.pop("title", None)
+
+
+def said_of(product: Product) -> dict[str, Any]:
+    """What a product says in the fields that Hitweave knows."""
+    return product.model_dump(include=KNOWN | {"updated_at"})
+
+
+def _said(source: Mapping[str, Any], ours: str, path: str) -> Any:
+    """What a document says of one of our fields, be it alone or in a list; None: nothing."""
+    values = values_at(source, path)
+    if ours in ("categories", "images"):
+        return values or None
+    if ours in ("title", "description") and len(values) > 1:
+        return text_at(source, path)
+    return values[0] if values else None
 
 
 def _canonical(source: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ never overwritten, and one that changed since it was read is read again.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,15 @@ from indexer.catalogue.product import (
 from indexer.catalogue.stored import Document
 from indexer.catalogue.sync import Stores, to_bytes
 from indexer.catalogue.tally import Tally
-from indexer.catalogue.text import Target, product_in, stamped, target_of, text_hash, text_to_embed
+from indexer.catalogue.text import (
+    Target,
+    product_in,
+    said_of,
+    stamped,
+    target_of,
+    text_hash,
+    text_to_embed,
+)
 from indexer.catalogue.write import Answer, Fate, Operation, Place, write
 from indexer.embedding.encoder import Encoder
 from indexer.embedding.recipe import CHARACTERS_PER_TOKEN
@@ -115,14 +124,14 @@ def _unstamped_target(document: Document, route: Route) -> Target:
     """A document that somebody else wrote: its order is its `updated_at`, else before all."""
     config, recipe = route.target.config, route.target.recipe
     source = {name: value for name, value in document.source.items() if name != RESERVED}
-    try:
-        product = read_product({"title": document.id, **source, "id": document.id}, config.fields)
-        target = target_of(_update(product, Order(0, ARRIVED_BEFORE_ALL)), config, recipe)
-        text, hashes = target.text, target.expected
-    except InvalidProduct:
-        product = product_in(source, config, document.id)
-        text = text_to_embed(product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
-        hashes = Expected(Order(0, 0), False, text_hash(text, recipe), "")
+    product = product_in(source, config, document.id)
+    text = text_to_embed(product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
+    hashes = Expected(Order(0, 0), False, text_hash(text, recipe), "")
+    with suppress(InvalidProduct):
+        line = read_product({"title": document.id, **source, "id": document.id}, config.fields)
+        # A document may say in lists what a line of a catalogue says plainly.
+        if said_of(line) == said_of(product):
+            hashes = target_of(_update(line, hashes.order), config, recipe).expected
     now_ms = time.time_ns() // 1_000_000
     said = order_ms(product.updated_at, now_ms) if product.updated_at else 0
     # Our number must not be behind Elasticsearch's own.

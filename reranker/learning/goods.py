@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from indexer import identity
 from indexer.catalogue import card, card_store
 from indexer.catalogue.generation import Generation
+from indexer.catalogue.reading import text_at
 
 PAGE = 1000
 RATING_FIELDS = ("rating", "attributes.rating")
@@ -78,7 +79,7 @@ def read(es: Elasticsearch, valkey: redis.Redis, generation: Generation) -> Good
     wanted = [title_field, *RATING_FIELDS]
     for hit in scan(es, index=generation.concrete, source_includes=wanted, size=PAGE):
         ids.append(hit["_id"])
-        titles.append(str(hit["_source"].get(title_field, "")))
+        titles.append(text_at(hit["_source"], title_field) or "")
         ratings.append(rating(hit["_source"]))
     blobs = [blob for page in _pages(ids) for blob in _cards(valkey, generation.index, page)]
     return goods(ids, titles, blobs, generation.recipe.dims, ratings)

@@ -21,8 +21,8 @@ def numeric_fields(config: IndexConfig) -> dict[str, str]:
 
 def features(config: IndexConfig, there: Collection[str]) -> Features:
     """Name → templated query, of an index whose numeric fields are `there` (our names)."""
-    title = config.theirs("title")
     fields = [field.split("^")[0] for field in config.search_fields]
+    title = _words_of(config.theirs("title"), fields)
     found: Features = {"all": {"multi_match": {"query": QUERY, "fields": [*config.search_fields]}}}
     found |= {f"match_{field}": {"match": {field: QUERY}} for field in fields}
     every_word = {"match": {title: {"query": QUERY, "operator": "and"}}}
@@ -32,6 +32,12 @@ def features(config: IndexConfig, there: Collection[str]) -> Features:
         if name in there:
             found[name] = _number(config.theirs(name))
     return found
+
+
+def _words_of(field: str, searched: Sequence[str]) -> str:
+    """Where a field's words are searched: in itself, or in the text within it."""
+    within = (name for name in searched if name.startswith(f"{field}."))
+    return field if field in searched else next(within, field)
 
 
 def _number(field: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ whatever its kind, and holds for the kNN leg as it stands. So does a query strin
 demand something: what it leaves out, no leg may bring back.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from reranker.retrieval import syntax
@@ -19,8 +19,49 @@ _JOINING = frozenset({"nested", "has_child", "has_parent"})
 
 
 def text_of(query: object) -> str:
-    """What the query asks in words, distinct texts joined; empty when it asks none."""
-    return " ".join(dict.fromkeys(_texts(query)))
+    """What the query asks in words, joined; empty when it asks none.
+
+    Clients also ask word by word, or the same in several cases: what another text says counts once.
+    """
+    said: dict[str, str] = {}
+    for text in _texts(query):
+        said.setdefault(f" {text.casefold()} ", text)
+    return " ".join(
+        text
+        for words, text in said.items()
+        if not any(words in longer for longer in said if longer != words)
+    )
+
+
+def with_terms(query: Clause, exact: Collection[str]) -> Clause:
+    """The query with a term for each match of a field that is not analysed: it finds and scores
+    the same, but its value is no word that anybody typed.
+    """
+    kind, body = _single(query)
+    if not isinstance(body, Mapping):
+        return query
+    if kind in ("match", "match_phrase"):
+        return _as_term(query, body, exact)
+    names = _within(kind, body)
+    if not names or not exact:
+        return query
+    return {
+        kind: {
+            name: _each(part, lambda one: with_terms(one, exact)) if name in names else part
+            for name, part in body.items()
+        }
+    }
+
+
+def _as_term(query: Clause, body: Clause, exact: Collection[str]) -> Clause:
+    field, asked = next(iter(body.items()), ("", None))
+    said = asked if isinstance(asked, Mapping) else {"query": asked}
+    if len(body) != 1 or field not in exact or set(said) - {"query", "boost", "_name", "operator"}:
+        return query
+    if type(said.get("query")) not in (str, int, float, bool):
+        return query
+    beside = {name: said[name] for name in ("boost", "_name") if name in said}
+    return {"term": {field: {"value": said["query"], **beside}}}
 
 
 def filters_of(query: object) -> list[dict[str, Any]]:
@@ -181,14 +222,20 @@ def with_text(query: Clause, text: str) -> Clause:
     if kind in _PLAIN_TEXT or kind in syntax.KINDS:
         words = syntax.without_operators(text) if kind in syntax.KINDS else text
         return {kind: {**body, "query": words}}
-    inner = {"bool": ("must", "should"), "dis_max": ("queries",)}.get(kind, ())
-    names = (*inner, _wrapping(kind, body))
+    names = _within(kind, body)
     return {
         kind: {
-            name: _with_text_in(part, text) if name in names else part
+            name: _each(part, lambda one: with_text(one, text)) if name in names else part
             for name, part in body.items()
         }
     }
+
+
+def _within(kind: str, body: Clause) -> tuple[str, ...]:
+    """The parts of a compound clause that score."""
+    inner = {"bool": ("must", "should"), "dis_max": ("queries",)}.get(kind, ())
+    wrapped = _wrapping(kind, body)
+    return (*inner, wrapped) if wrapped else inner
 
 
 def _asking(name: str, part: Any, text: str) -> Any:
@@ -197,7 +244,7 @@ def _asking(name: str, part: Any, text: str) -> Any:
     return {**part, "query": text} if isinstance(part, Mapping) else text
 
 
-def _with_text_in(value: Any, text: str) -> Any:
+def _each(value: Any, change: Callable[[Clause], Clause]) -> Any:
     if isinstance(value, list):
-        return [with_text(part, text) if isinstance(part, Mapping) else part for part in value]
-    return with_text(value, text) if isinstance(value, Mapping) else value
+        return [change(part) if isinstance(part, Mapping) else part for part in value]
+    return change(value) if isinstance(value, Mapping) else value

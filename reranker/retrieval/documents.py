@@ -62,7 +62,7 @@ def form(request: RankedRequest, headers: Mapping[str, str]) -> bytes | None:
     """
     if rights(headers):
         return None
-    if needs_query(request) or "runtime_mappings" in request.body:
+    if needs_query(request) or request.ties or "runtime_mappings" in request.body:
         return None
     asked = {name: request.body[name] for name in PAGE_KEYS if name in request.body}
     if not asked.keys() <= set(_OF_THE_DOCUMENT):

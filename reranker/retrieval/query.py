@@ -161,6 +161,8 @@ def page(
     """
     body = {name: request.body[name] for name in PAGE_KEYS if name in request.body}
     body |= {name: request.body[name] for name in LEG_KEYS if name in request.body}
+    if request.ties:
+        body["sort"] = list(request.ties)
     if (field := request.collapse_field) is not None:
         body["docvalue_fields"] = [*_without(field, body.get("docvalue_fields")), field]
     chosen: dict[str, Any] = {"bool": {"filter": [{"ids": {"values": list(ids)}}]}}
@@ -180,7 +182,7 @@ def beyond(
 ) -> dict[str, Any]:
     """Elasticsearch's own order without the ids already placed; ids only."""
     kept = {name: request.body[name] for name in LEG_KEYS if name in request.body}
-    for name in ("post_filter", "min_score", "collapse"):
+    for name in ("post_filter", "min_score", "collapse", *(["sort"] if request.ties else [])):
         if name in request.body:
             kept[name] = request.body[name]
     query = {
@@ -203,6 +205,8 @@ def needs_documents(request: RankedRequest) -> bool:
     """Whether anything of a hit but its id and score is asked for."""
     body = request.body
     if body.get("_source", True) is not False or needs_query(request) or request.collapse_field:
+        return True
+    if request.ties:
         return True
     return any(name in body for name in PAGE_KEYS if name != "_source")
 
@@ -230,6 +234,8 @@ def _keyword_leg(
             leg[name] = request.body[name]
     if "post_filter" in request.body:
         leg["post_filter"] = clause.without_inner_hits(request.body["post_filter"])
+    if request.ties:
+        leg["sort"] = request.body["sort"]
     if "track_total_hits" in request.body:
         leg["track_total_hits"] = request.body["track_total_hits"]
     if facets and request.facets:

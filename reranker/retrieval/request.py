@@ -4,12 +4,12 @@ Nothing is guessed: what this module does not know leaves the request untouched,
 Elasticsearch answers (or refuses) it itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
 from indexer.errors import InvalidRequest
-from reranker.retrieval import clause
+from reranker.retrieval import clause, sorting
 from reranker.retrieval.folding import BODY_FLAGS, LEG_PARAMS, fold
 
 Mode = Literal["fused", "rrf", "knn", "bm25", "off"]
@@ -22,14 +22,14 @@ RANKED_KEYS = frozenset(
         *("suggest", "highlight", "collapse", "from", "size", "sort", "track_total_hits"),
         *("track_scores", "_source", "fields", "docvalue_fields", "stored_fields", "explain"),
         *("script_fields", "version", "seq_no_primary_term", "runtime_mappings", "timeout"),
-        *("terminate_after", "stats", "ext", "rescore"),
+        *("terminate_after", "stats", "ext", "rescore", "search_after"),
     }
 )
-BY_SCORE: Sequence[object] = (
-    "_score",
-    {"_score": "desc"},
-    {"_score": {}},
-    {"_score": {"order": "desc"}},
+
+# What Elasticsearch refuses to show, or shows by other means, where nothing stored is wanted.
+_OF_A_DOCUMENT = (
+    *("fields", "version", "seq_no_primary_term", "highlight", "explain", "script_fields"),
+    "collapse",
 )
 
 
@@ -59,6 +59,7 @@ class Defaults:
     window_max: int = 1000
     available_field: str = "available"
     diversity: float = 0.0
+    exact_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,9 @@ class RankedRequest:
     """A text search to rank.
 
     `body` is the client's body with URL parameters folded in and our `ext` taken out; `query` is
-    the part that scores. `filters` are what of it holds for every leg. `start` is the
-    client's `from`.
+    the part that scores. `filters` are what of it holds for every leg. `start` is the client's
+    `from`, `after` the first sort value of the hit that its page comes after. `ties` are what it
+    sorts by where scores are equal. `without_ids` says that hits shall not tell their ids.
     """
 
     text: str
@@ -116,6 +118,9 @@ class RankedRequest:
     leg_params: Mapping[str, str]
     unavailable_asked_for: bool
     typed_keys: bool = False
+    ties: tuple[Any, ...] = ()
+    after: float | None = None
+    without_ids: bool = False
 
     @property
     def facets(self) -> Mapping[str, Any] | None:
@@ -154,15 +159,16 @@ def parse(
     )
     if reason or isinstance(folded, str):
         return PassThrough(reason)
-    query = _scoring_query(folded)
+    query = clause.with_terms(_scoring_query(folded), defaults.exact_fields)
     text = str(ubi.get("user_query") or "").strip() or clause.text_of(query)
     if not text:
         return PassThrough("no_text")
     filters = tuple(clause.filters_of(query))
+    after = folded.get("search_after")
     return RankedRequest(
         text=text,
         query=query,
-        body=folded,
+        body=_with_ids(folded),
         filters=filters,
         start=int(folded.get("from", 0)),
         size=int(folded.get("size", 10)),
@@ -174,6 +180,9 @@ def parse(
             [*filters, folded.get("post_filter")], defaults.available_field
         ),
         typed_keys=params.get("typed_keys") in ("true", ""),
+        ties=tuple(sorting.tie_breakers(folded.get("sort")) or ()),
+        after=float(after[0]) if after else None,
+        without_ids=_hides_ids(folded),
     )
 
 
@@ -237,8 +246,8 @@ def _not_ranked(body: Mapping[str, Any]) -> str:
         return "null"
     if not all(isinstance(body.get(name, False), bool) for name in BODY_FLAGS):
         return "flag"
-    if not _sorted_by_score(body.get("sort")):
-        return "sort"
+    if unsorted := _not_ranked_sort(body):
+        return unsorted
     if not (_count(body.get("from", 0)) and _count(body.get("size", 10))):
         return "page"
     if body.get("from", 0) + body.get("size", 10) > RESULT_WINDOW_MAX:
@@ -248,7 +257,8 @@ def _not_ranked(body: Mapping[str, Any]) -> str:
     knn = clause.clauses(body.get("knn"))
     if "knn" in body and not (knn and all(isinstance(part, Mapping) for part in knn)):
         return "knn"
-    if "_none_" in clause.clauses(body.get("stored_fields")):
+    whole = body.get("_source", False) is not False or not body.keys().isdisjoint(_OF_A_DOCUMENT)
+    if _hides_ids(body) and whole:
         return "stored_fields"
     return _not_ranked_retriever(body) or _not_ranked_collapse(body)
 
@@ -280,11 +290,27 @@ def _not_ranked_collapse(body: Mapping[str, Any]) -> str:
     return "" if plain and "field" in collapse else "collapse"
 
 
-def _sorted_by_score(sort: object) -> bool:
-    if sort is None:
-        return True
-    keys = sort if isinstance(sort, list) else [sort]
-    return len(keys) == 1 and keys[0] in BY_SCORE
+def _not_ranked_sort(body: Mapping[str, Any]) -> str:
+    ties = sorting.tie_breakers(body.get("sort"))
+    if ties is None or (ties and not {"rescore", "retriever"}.isdisjoint(body)):
+        return "sort"
+    if "search_after" in body and not sorting.is_after(body["search_after"], ties):
+        return "search_after"
+    return "search_after" if "search_after" in body and body.get("from") else ""
+
+
+def _hides_ids(body: Mapping[str, Any]) -> bool:
+    """Whether hits come without anything stored, even their ids."""
+    return "_none_" in clause.clauses(body.get("stored_fields"))
+
+
+def _with_ids(body: dict[str, Any]) -> dict[str, Any]:
+    """The same body with hits that tell their ids, but nothing else that is stored."""
+    if not _hides_ids(body):
+        return body
+    return {name: part for name, part in body.items() if name != "stored_fields"} | {
+        "_source": False
+    }
 
 
 def _scoring_query(body: Mapping[str, Any]) -> Mapping[str, Any]:

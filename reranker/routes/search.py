@@ -70,6 +70,13 @@ def ranked(
     asked: RankedRequest, target: str, generation: Generation, started: float
 ) -> dict[str, Any]:
     """The ranked answer; looks again where the generation turned out to be gone."""
+    found = _answer(asked, target, generation, started)
+    return response.without_ids(found) if asked.without_ids else found
+
+
+def _answer(
+    asked: RankedRequest, target: str, generation: Generation, started: float
+) -> dict[str, Any]:
     try:
         return answer.search(process(), call(asked, target, generation, started))
     except Refused as refused:
@@ -90,7 +97,8 @@ def call(asked: RankedRequest, target: str, generation: Generation, started: flo
     """
     here = process()
     headers = forwarded_headers(request.headers)
-    own_name = target == generation.index and "Authorization" not in headers
+    ours = target == generation.index and not generation.is_attached
+    own_name = ours and "Authorization" not in headers
     return Call(
         request=asked,
         generation=generation,
@@ -119,6 +127,7 @@ def defaults(generation: Generation) -> Defaults:
         window_max=settings.rank_window_max,
         available_field=generation.config.theirs("available"),
         diversity=generation.config.diversity.default,
+        exact_fields=generation.exact_fields,
     )
 
 

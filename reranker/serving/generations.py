@@ -8,12 +8,11 @@ no longer than it can spare.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import TypeVar
 
 from elasticsearch import ApiError, Elasticsearch, TransportError
 
-from indexer.catalogue.generation import NUMBER, Generation, resolve
+from indexer.catalogue.generation import NAMES_PATH, Generation, names_of, resolve_any
 from indexer.errors import ElasticsearchUnavailable, IncompatibleIndex, UnknownIndex
 from reranker.serving.lookouts import Lookouts
 
@@ -27,7 +26,7 @@ NEWS_SHARE = 0.2
 
 
 class Generations:
-    """A cache over `indexer.catalogue.generation.resolve`; `wait_seconds` for what is unknown."""
+    """A cache over `generation.resolve_any`; `wait_seconds` for what is unknown."""
 
     def __init__(
         self,
@@ -126,14 +125,11 @@ class Generations:
     def _read_names(self) -> list[str]:
         """Names whose serving index is ours; kept."""
         try:
-            found = self._client.indices.get_mapping(
-                index=EVERYTHING, filter_path="*.mappings._meta.hitweave.recipe_digest"
-            ).body
+            found = self._client.indices.get_mapping(index=EVERYTHING, filter_path=NAMES_PATH).body
         except (ApiError, TransportError) as error:
             self._names = self._again(self._names)
             raise _unreadable(error) from error
-        names = sorted({NUMBER.sub("", concrete) for concrete in found})
-        serving = [it.index for name in names if (it := self._now(name)) is not None]
+        serving = [it.index for name in names_of(found) if (it := self._now(name)) is not None]
         self._names = (self._until(), serving)
         return serving
 
@@ -166,13 +162,11 @@ class Generations:
 
     def _resolve(self, name: str) -> Generation | None:
         try:
-            found = resolve(self._client, name)
+            return resolve_any(self._client, name)
         except (UnknownIndex, IncompatibleIndex):
             return None
         except (ApiError, TransportError) as error:
             raise _unreadable(error) from error
-        # Another alias, or the concrete name, means the same index in Valkey and in the registry.
-        return replace(found, index=NUMBER.sub("", found.concrete))
 
 
 def _unreadable(error: Exception) -> ElasticsearchUnavailable:

@@ -1,6 +1,7 @@
 """From an order to the page that was asked for: hits, total, facets; beyond the window too."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,14 @@ from reranker.serving.pins import Pin
 from reranker.serving.process import Process
 from reranker.serving.ranking import Ranking
 from reranker.serving.shown import Known
+
+
+def placed(call: Call, pin: Pin) -> Call:
+    """The call with the place where its page begins, where it only says after which hit."""
+    if call.request.after is None:
+        return call
+    start = pin.place_after(call.request.after)
+    return replace(call, request=replace(call.request, start=start))
 
 
 def page(
@@ -45,6 +54,7 @@ def page(
         further = _beyond(process, call, key, pin, request.size - len(ids))
         ids += further
         scores += [pin.scores[-1] if pin.scores else 0.0] * len(further)
+    cursors = pin.cursors(request.start, ids) if request.ties else {}
     if not left_out.isdisjoint(ids):
         kept = [at for at, name in enumerate(ids) if name not in left_out]
         ids, scores = [ids[at] for at in kept], [scores[at] for at in kept]
@@ -55,11 +65,13 @@ def page(
     page_ms = call.deadline.took_ms() - started_ms
     told = _told(process, call, ranking, [hit["_id"] for hit in hits])
     retrieved = ranking.retrieved if ranking else None
+    scored = not request.ties or request.body.get("track_scores") is True
     return response.search_answer(
         Page(
             hits=hits,
             scores=scores,
-            max_score=pin.scores[0] if pin.scores and request.size else None,
+            max_score=pin.scores[0] if pin.scores and request.size and scored else None,
+            cursors=cursors,
             total=pin.total,
             shards=retrieved.shards if retrieved else response.ONE_SHARD,
             timed_out=bool(retrieved and retrieved.timed_out),

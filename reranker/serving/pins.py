@@ -25,11 +25,15 @@ from reranker.serving.call import Call
 from reranker.serving.exploration import Exploration
 from reranker.serving.memory import Memory
 
+# How far first sort values are apart at least: more than what float32 leaves of a score.
+CURSOR_STEP = 1e-4
+
 # What changes how hits are shown, not which hits come in which order.
 SHOWN_ONLY = frozenset(
     {
         *("from", "size", "_source", "fields", "docvalue_fields", "stored_fields", "highlight"),
         *("script_fields", "explain", "version", "seq_no_primary_term", "timeout", "track_scores"),
+        "search_after",
     }
 )
 
@@ -60,6 +64,32 @@ class Pin:
     def fits_on(self, request: RankedRequest) -> bool:
         """Whether one page from the start shows all there is, so that none can follow."""
         return self.complete and request.start == 0 and request.size >= len(self.ids)
+
+    def cursors(self, start: int, ids: Sequence[str]) -> dict[str, float]:
+        """The first sort value of each of `ids`, the first of which stands at `start`.
+
+        It is the hit's score, but strictly falling, also behind what is pinned, so that it tells
+        where a page that comes after the hit begins.
+        """
+        falling = self._falling()
+        last = falling[-1] if falling else 0.0
+        further = [last - CURSOR_STEP * n for n in range(1, start + len(ids) - len(falling) + 1)]
+        return dict(zip(ids, [*falling, *further][start:], strict=False))
+
+    def place_after(self, cursor: float) -> int:
+        """The place behind the hit with this first sort value."""
+        falling = self._falling()
+        place = sum(1 for value in falling if value > cursor - CURSOR_STEP / 2)
+        if place < len(falling) or not falling:
+            return place
+        return place + max(round((falling[-1] - cursor) / CURSOR_STEP), 0)
+
+    def _falling(self) -> list[float]:
+        falling: list[float] = []
+        for score in self.scores:
+            highest = falling[-1] - CURSOR_STEP if falling else float("inf")
+            falling.append(min(float(score), highest))
+        return falling
 
 
 class Pins:

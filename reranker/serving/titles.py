@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from indexer.catalogue.generation import Generation
-from indexer.catalogue.product import take
+from indexer.catalogue.reading import text_at
 from indexer.errors import ElasticsearchUnavailable
 from indexer.telemetry import log
 from reranker.retrieval.node import JSON, Nodes
@@ -135,6 +135,5 @@ def _fields(generation: Generation) -> tuple[str, str]:
     return generation.config.theirs("title"), generation.config.theirs("language")
 
 
-def _named(source: dict[str, Any], title: str, language: str) -> Named:
-    found = (take(source, title), take(source, language))
-    return Named(*(value if isinstance(value, str) and value else None for value in found))
+def _named(source: Mapping[str, Any], title: str, language: str) -> Named:
+    return Named(text_at(source, title), text_at(source, language))

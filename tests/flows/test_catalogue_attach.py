@@ -7,6 +7,7 @@ import pytest
 import redis
 from elasticsearch import Elasticsearch
 
+from indexer.behaviour import applications
 from indexer.catalogue import attach, audit, generation, stored
 from indexer.catalogue.mapping import IndexConfig
 from indexer.catalogue.write import Fate, Operation, write
@@ -73,6 +74,37 @@ def test_attaching_again_fills_only_what_is_missing(
     es.index(index=theirs, id="1", document={**MUG, "name": "Blue mug"})
     assert counts(attached(theirs, tmp_path)) == {"embedded": 2}
     assert counts(attached(theirs, tmp_path)) == {}
+
+
+def test_a_title_in_a_list_is_embedded_like_a_plain_one(
+    es: Elasticsearch, theirs: str, tmp_path: Path
+) -> None:
+    es.index(index=theirs, id="1", document={**MUG, "name": [MUG["name"]]}, refresh=True)
+    assert counts(attached(theirs, tmp_path)) == {"embedded": 3}
+    stamps = [es.get(index=theirs, id=it)["_source"]["hitweave"] for it in ("1", "2")]
+    assert stamps[0]["text_hash"] == stamps[1]["text_hash"]
+
+
+def test_an_index_attached_to_by_an_alias_keeps_that_name_and_hands_it_on_to_the_next(
+    es: Elasticsearch, theirs: str, tmp_path: Path
+) -> None:
+    alias, later = f"{theirs}_shop", f"{theirs}_later"
+    es.indices.put_alias(index=theirs, name=alias)
+    assert attached(alias, tmp_path)["index"] == alias
+    assert generation.resolve(es, theirs).index == alias
+    es.indices.create(index=later, mappings={"properties": {"name": {"type": "text"}}})
+    try:
+        es.index(index=later, id="1", document=MUG, refresh=True)
+        there = {"remove": {"index": theirs, "alias": alias}}
+        es.indices.update_aliases(actions=[there, {"add": {"index": later, "alias": alias}}])
+        assert counts(attached(alias, tmp_path)) == {"embedded": 1}
+        made = generation.resolve_any(es, later)
+        assert (made.index, made.concrete, made.is_attached) == (alias, later, True)
+        named = applications.read(es).named
+        assert alias in named
+        assert not {theirs, later} & set(named)
+    finally:
+        es.indices.delete(index=later)
 
 
 def test_a_catalogue_can_be_sent_to_it_afterwards(

@@ -148,12 +148,12 @@ def _wish(index: str, **wished: Any) -> "Wish":
 def _opened(index: str) -> Iterator[tuple["Elasticsearch", str]]:
     """A client, and the name that an index is served under, whatever alias was said."""
     from indexer import connections, settings
-    from indexer.catalogue.generation import NUMBER, resolve
+    from indexer.catalogue.generation import resolve_any
 
     chosen = settings.load()
     with connections.elasticsearch(chosen) as es:
         connections.check_elasticsearch(es, chosen)
-        yield es, NUMBER.sub("", resolve(es, index).concrete)
+        yield es, resolve_any(es, index).index
 
 
 def _there(es: "Elasticsearch", index: str, name: str) -> "Trial":

@@ -15,6 +15,7 @@ from rich.tree import Tree
 from indexer import settings
 from indexer.catalogue.generation import read_stamp
 from indexer.catalogue.mapping import IndexConfig
+from indexer.catalogue.reading import values_at
 from indexer.errors import AskedWrongly, SidecarUnavailable
 
 MODES = ("fused", "rrf", "knn", "bm25")
@@ -69,11 +70,9 @@ def config_of(index: str) -> IndexConfig:
 
 
 def field_of(hit: dict[str, Any], config: IndexConfig, name: str) -> Any:
-    """Our field `name` of a hit's document, whatever the index calls it; None where it is not."""
-    found = hit.get("_source")
-    for part in config.theirs(name).split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+    """Our field `name` of a hit's document, whatever the index calls it; the first of several."""
+    found = values_at(hit.get("_source") or {}, config.theirs(name))
+    return found[0] if found else None
 
 
 def post(route: str, sent: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,15 @@ def test_a_stamp_reads_back_as_what_it_was_made_of() -> None:
     assert read_stamp("shop", "shop", mapping_body(config, RECIPE)).is_attached
 
 
+def test_a_stamped_mapping_tells_which_fields_hold_whole_values() -> None:
+    body = mapping_body(IndexConfig(encoder="hashed:8"), RECIPE)
+    body["properties"]["name"] = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
+    body["properties"]["sort"] = {"properties": {"price": {"type": "integer"}}}
+    exact = read_stamp("shop", "shop-000001", body).exact_fields
+    assert {"brand", "price", "name.raw", "sort.price"} <= exact
+    assert not {"title", "name", "sort"} & exact
+
+
 def test_an_index_without_a_stamp_is_refused_with_what_to_do() -> None:
     with pytest.raises(UnknownIndex, match="--attach"):
         read_stamp("shop", "shop", {"_meta": {"owner": "them"}})
@@ -185,6 +194,16 @@ def test_fields_and_vectors_that_fit_are_taken_as_they_are() -> None:
     )
     config = IndexConfig(fields={"price": "money.amount"})
     assert attach.problems(theirs, config, RECIPE) == []
+
+
+def test_a_title_may_be_a_keyword_whose_words_are_a_text_field_within() -> None:
+    name = {"type": "keyword", "fields": {"analyzed": {"type": "text"}}}
+    config = IndexConfig(fields={"title": "name"})
+    assert attach.problems({"properties": {"name": name}}, config, RECIPE) == []
+    assert attach.searched({"properties": {"name": name}}, config) == ("name.analyzed^3",)
+    name["fields"] = {"raw": {"type": "keyword"}}
+    (fault,) = attach.problems({"properties": {"name": name}}, config, RECIPE)
+    assert "'name' is keyword" in fault
 
 
 def test_searched_are_the_fields_that_hold_text() -> None:

@@ -103,6 +103,24 @@ def test_a_stored_product_is_read_as_far_as_it_fits() -> None:
     assert product_in({}, config, "x").title == "x"
 
 
+def test_what_a_document_says_in_lists_and_objects_of_lists_is_read_as_plainly_said() -> None:
+    names = {"title": "name.en", "brand": "brands.name", "categories": "terms.label"}
+    config = IndexConfig(encoder="hashed:8", fields=names | {"description": "text"})
+    document = {
+        "name": {"en": ["Red mug"]},
+        "brands": [{"name": "Acme"}, {"name": "Zeta"}],
+        "terms": [{"label": "Kitchen"}, {"label": ["Mugs", None]}],
+        "text": ["Holds tea.", "Keeps warm."],
+        "price": [3.5],
+        "available": [True],
+    }
+    product = product_in(document, config, "1")
+    assert (product.title, product.brand, product.price) == ("Red mug", "Acme", 3.5)
+    assert product.categories == ("Kitchen", "Mugs")
+    assert product.description == "Holds tea. Keeps warm."
+    assert product.available is True
+
+
 @given(
     st.fixed_dictionaries(
         {"title": st.text(min_size=1).filter(str.strip)},

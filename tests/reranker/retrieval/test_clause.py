@@ -7,6 +7,12 @@ import pytest
 from reranker.retrieval import clause
 
 MATCH = {"match": {"title": "red shoes"}}
+
+
+def match(text: str) -> dict[str, Any]:
+    return {"match": {"description": text}}
+
+
 TERM = {"term": {"brand": "acme"}}
 RANGE = {"range": {"price": {"lt": 50}}}
 
@@ -27,6 +33,10 @@ RANGE = {"range": {"price": {"lt": 50}}}
         ({"bool": {"should": [MATCH, {"match": {"brand": "red shoes"}}]}}, "red shoes"),
         ({"bool": {"must": [MATCH, {"match": {"brand": "acme"}}]}}, "red shoes acme"),
         ({"dis_max": {"queries": [TERM, MATCH]}}, "red shoes"),
+        # Word by word, then the whole; and the same text in another case.
+        ({"bool": {"should": [match("red"), match("shoes"), MATCH]}}, "red shoes"),
+        ({"bool": {"must": [match("Red Shoes"), MATCH]}}, "Red Shoes"),
+        ({"bool": {"must": [match("shoe"), MATCH]}}, "shoe red shoes"),
         ({"function_score": {"query": {"bool": {"must": [MATCH]}}, "functions": []}}, "red shoes"),
         ({"script_score": {"query": MATCH, "script": {}}}, "red shoes"),
         ({"boosting": {"positive": MATCH, "negative": TERM}}, "red shoes"),
@@ -97,3 +107,36 @@ def test_a_field_is_found_wherever_a_clause_names_it() -> None:
     assert clause.mentions(filters, "available")
     assert clause.mentions({"exists": {"field": "available"}}, "available")
     assert not clause.mentions(filters, "price")
+
+
+KIND = {"match": {"kind": {"query": "product_abstract", "boost": 2}}}
+EXACT_KIND = {"term": {"kind": {"value": "product_abstract", "boost": 2}}}
+
+
+def test_a_match_of_a_whole_value_is_a_term_and_no_text() -> None:
+    asked = {"function_score": {"query": {"bool": {"must": [MATCH, KIND], "should": KIND}}}}
+    query = clause.with_terms(asked, {"kind"})
+    part = {"bool": {"must": [MATCH, EXACT_KIND], "should": EXACT_KIND}}
+    assert query == {"function_score": {"query": part}}
+    assert clause.text_of(query) == "red shoes"
+    assert clause.filters_of(query) == [EXACT_KIND]
+    assert clause.with_text(query, "blue")["function_score"]["query"]["bool"]["must"][1:] == [
+        EXACT_KIND
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        MATCH,
+        {"match": {"kind": {"query": "product", "fuzziness": 1}}},
+        {"match": {"kind": {"query": "product", "analyzer": "english"}}},
+        {"match": {"kind": None}},
+        {"match": {"kind": "a", "title": "b"}},
+        {"match": {}},
+        {"bool": {"filter": [KIND], "must_not": KIND}},
+        {"match": "broken"},
+    ],
+)
+def test_any_other_match_stays_as_it_was_asked(query: Any) -> None:
+    assert clause.with_terms(query, {"kind"}) == query

@@ -103,9 +103,19 @@ def test_our_ext_is_taken_out_and_the_rest_stays() -> None:
         ({"query": {"match_all": {}}}, "no_text"),
         ({}, "no_text"),
         ({"query": MATCH, "sort": ["price"]}, "sort"),
-        ({"query": MATCH, "sort": ["_score", "price"]}, "sort"),
+        ({"query": MATCH, "sort": ["price", "_score"]}, "sort"),
+        ({"query": MATCH, "sort": ["_score", "price", "_score"]}, "sort"),
+        ({"query": MATCH, "sort": ["_score", "price"], "rescore": {}}, "sort"),
         ({"query": MATCH, "sort": [{"_score": "asc"}]}, "sort"),
-        ({"query": MATCH, "search_after": [1], "sort": ["price"]}, "search_after"),
+        ({"query": MATCH, "search_after": [1], "sort": ["_score"]}, "search_after"),
+        ({"query": MATCH, "search_after": [1], "sort": ["_score", "price"]}, "search_after"),
+        ({"query": MATCH, "search_after": ["a", 1], "sort": ["_score", "price"]}, "search_after"),
+        (
+            {"query": MATCH, "search_after": [1, 2], "sort": ["_score", "price"], "from": 5},
+            "search_after",
+        ),
+        ({"query": MATCH, "stored_fields": "_none_", "_source": ["title"]}, "stored_fields"),
+        ({"query": MATCH, "stored_fields": "_none_", "highlight": {}}, "stored_fields"),
         ({"query": MATCH, "pit": {"id": "x"}}, "pit"),
         ({"query": MATCH, "slice": {"id": 0, "max": 2}}, "slice"),
         ({"query": MATCH, "profile": True}, "profile"),
@@ -131,6 +141,35 @@ def test_what_cannot_be_ranked_goes_through_with_its_reason(
 def test_sorting_by_score_is_no_reason_to_pass_through(sort: Any) -> None:
     body = {"query": MATCH} if sort is None else {"query": MATCH, "sort": sort}
     assert ranked(body).text == "red shoes"
+
+
+@pytest.mark.parametrize(
+    "sort",
+    [
+        ["_score", {"price": "asc"}],
+        [{"_score": {"order": "DESC"}}, {"price": "asc"}],
+        {"_score": "desc", "price": "asc"},
+    ],
+)
+def test_what_breaks_ties_behind_the_score_is_kept_for_the_hits(sort: Any) -> None:
+    asked = ranked({"query": MATCH, "sort": sort})
+    assert (asked.ties, asked.after) == (({"price": "asc"},), None)
+    assert ranked({"query": MATCH, "sort": sort, "search_after": [2.5, 10]}).after == 2.5
+
+
+def test_a_match_of_a_keyword_is_no_text() -> None:
+    kind, exact = {"match": {"kind": "product"}}, Defaults(exact_fields=frozenset({"kind"}))
+    found = parse({"query": {"bool": {"must": [MATCH, kind]}}}, {}, {}, exact)
+    assert isinstance(found, RankedRequest)
+    assert (found.text, found.filters) == ("red shoes", ({"term": {"kind": {"value": "product"}}},))
+    assert parse({"query": kind}, {}, {}, exact) == PassThrough("no_text")
+
+
+def test_hits_without_anything_stored_are_asked_for_with_their_ids() -> None:
+    asked = ranked({"query": MATCH, "stored_fields": "_none_", "docvalue_fields": ["_id"]})
+    assert asked.without_ids
+    assert asked.body == {"query": MATCH, "docvalue_fields": ["_id"], "_source": False}
+    assert not ranked({"query": MATCH, "stored_fields": ["title"]}).without_ids
 
 
 def test_a_scroll_goes_through() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +84,19 @@ def test_nobody_reads_the_order_of_somebody_else() -> None:
     assert pins.key_of(call(BODY, headers={"Authorization": "ApiKey x"})) != own
     moved = dataclasses.replace(GENERATION, concrete="shop-000002")
     assert pins.key_of(call(BODY, generation=moved)) != own
+
+
+def test_first_sort_values_tell_where_the_next_page_begins() -> None:
+    pin = Pin(
+        ids=list("abcde"), scores=[3.0, 2.0, 2.0, 2.0, -1.5], total=None, model=None, degraded=None
+    )
+    names = [*"abcde", "f", "g", "h"]
+    cursors = pin.cursors(0, names)
+    values = [*cursors.values()]
+    assert values == sorted(set(values), reverse=True)
+    assert (cursors["a"], cursors["b"]) == (3.0, 2.0)
+    assert [pin.place_after(cursors[name]) for name in names] == [*range(1, 9)]
+    assert pin.cursors(4, names[4:]) == {name: cursors[name] for name in names[4:]}
+    assert pin.place_after(float(np.float32(cursors["e"]))) == 5
+    nothing = Pin(ids=[], scores=[], total=None, model=None, degraded=None)
+    assert nothing.place_after(1.0) == 0
