@@ -26,7 +26,7 @@ from indexer.catalogue.stored import Document
 from indexer.catalogue.sync import Stores, to_bytes
 from indexer.catalogue.tally import Tally
 from indexer.catalogue.text import Target, product_in, stamped, target_of, text_hash, text_to_embed
-from indexer.catalogue.write import Answer, Fate, Operation, write
+from indexer.catalogue.write import Answer, Fate, Operation, Place, write
 from indexer.embedding.encoder import Encoder
 from indexer.embedding.recipe import CHARACTERS_PER_TOKEN
 from indexer.errors import InvalidProduct
@@ -125,7 +125,7 @@ def _unstamped_target(document: Document, route: Route) -> Target:
         hashes = Expected(Order(0, 0), False, text_hash(text, recipe), "")
     now_ms = time.time_ns() // 1_000_000
     said = order_ms(product.updated_at, now_ms) if product.updated_at else 0
-    # Writing at a Place makes Elasticsearch count one on; our number must not be behind its own.
+    # Our number must not be behind Elasticsearch's own.
     order = Order(max(said, document.engine_version + 1), ARRIVED_BEFORE_ALL)
     expected = Expected(order, False, hashes.text_hash, hashes.fields_hash)
     return Target(document.id, _update(product, order), expected, text, source)
@@ -185,8 +185,18 @@ def _operation(stores: Stores, route: Route, parcel: Parcel) -> Operation:
     target = route.target
     document: dict[str, Any] = stamped(parcel.target, target.config, target.recipe.digest())
     source = to_bytes(document, target, parcel.vector, stores.takes_packed_vectors)
-    order = parcel.document.place if route.is_backfill else parcel.target.expected.order.version
-    return Operation(target.concrete, parcel.document.id, order, source)
+    return Operation(target.concrete, parcel.document.id, _order(route, parcel), source)
+
+
+def _order(route: Route, parcel: Parcel) -> int | Place:
+    """What the write is ordered by. A document of somebody else's keeps the version that it has:
+    who counts versions outside of Elasticsearch has the next one refused where we count on.
+    """
+    if not route.is_backfill:
+        return parcel.target.expected.order.version
+    document = parcel.document
+    theirs = document.stamp.get("received_at", ARRIVED_BEFORE_ALL) == ARRIVED_BEFORE_ALL
+    return document.engine_version if theirs else document.place
 
 
 def _put_cards(stores: Stores, route: Route, parcels: Sequence[Parcel]) -> None:

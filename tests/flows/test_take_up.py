@@ -58,6 +58,26 @@ def test_workers_look_for_what_others_wrote_and_replaced(
         assert es.get(index=index, id=item_id)["_source"]["hitweave"]["recipe"] == recipe
 
 
+def test_versions_that_others_count_themselves_stay_theirs(
+    es: Elasticsearch, index: str, broker: redis.Redis, tmp_path: Path
+) -> None:
+    every = {"HITWEAVE_TAKE_UP_SECONDS": "0.2"}
+    with worker_process("versions@take-up", every, tmp_path / "worker.log"):
+        for version in (5, 6, 7):
+            es.index(
+                index=index,
+                id="3",
+                document={"title": f"Green kettle {version}"},
+                version=version,
+                version_type="external",
+                refresh=True,
+            )
+            wait_until(lambda: "hitweave" in es.get(index=index, id="3")["_source"], 60)
+            found = es.get(index=index, id="3")
+            assert found["_version"] == version
+            assert found["_source"]["title"] == f"Green kettle {version}"
+
+
 def test_a_search_that_meets_such_a_document_has_it_taken_up(
     stack: Stack, es: Elasticsearch, valkey: redis.Redis, index: str
 ) -> None:
