@@ -204,7 +204,8 @@ def _order(route: Route, parcel: Parcel) -> int | Place:
     if not route.is_backfill:
         return parcel.target.expected.order.version
     document = parcel.document
-    return document.place if document.stamp else document.engine_version
+    theirs = document.stamp.get("received_at", ARRIVED_BEFORE_ALL) == ARRIVED_BEFORE_ALL
+    return document.engine_version if theirs else document.place
 
 
 def _put_cards(stores: Stores, route: Route, parcels: Sequence[Parcel]) -> None:
