@@ -106,8 +106,10 @@ def prior_of_legs(candidates: Candidates, weights: PriorWeights | None = None) -
     return scores
 
 
-def rrf(candidates: Candidates, rank_constant: float = RANK_CONSTANT) -> Array:
-    """Reciprocal rank fusion [n] (Cormack, Clarke and Büttcher 2009)."""
+def rrf(
+    candidates: Candidates, rank_constant: float = RANK_CONSTANT, window: float = np.inf
+) -> Array:
+    """Reciprocal rank fusion [n] (Cormack, Clarke and Büttcher 2009) of lists of `window` hits."""
     ranks = np.stack([candidates.bm25_rank, candidates.knn_rank])
-    parts = np.where(np.isfinite(ranks), 1.0 / (rank_constant + ranks), 0.0)
+    parts = np.where(ranks <= window, 1.0 / (rank_constant + ranks), 0.0)
     return np.asarray(parts.sum(axis=0), dtype=np.float32)

@@ -100,7 +100,7 @@ def decode(
         known = {hit["_id"] for hit in keyword}
         knn = [hit for hit in knn if hit["_id"] in known]
     pinned = named_hits(responses.get("pinned"))
-    candidates = join(keyword, knn)
+    candidates = join(keyword, knn, goes_on=collapse_field is None)
     first = responses.get("keyword") or responses["knn"]
     facets = responses.get("facets") or responses.get("keyword") or {}
     return Retrieved(
@@ -120,14 +120,30 @@ def decode(
     )
 
 
-def join(keyword: Sequence[Mapping[str, Any]], knn: Sequence[Mapping[str, Any]]) -> Candidates:
-    """Candidates of two ranked hit lists."""
+def join(
+    keyword: Sequence[Mapping[str, Any]],
+    knn: Sequence[Mapping[str, Any]],
+    *,
+    goes_on: bool = True,
+) -> Candidates:
+    """Candidates of two ranked hit lists.
+
+    What the keywords match behind the end of their list, and the vectors found, goes on with it:
+    many a word has more matches than a window has places, and those of equal scores are cut off by
+    chance. Not where the list `goes_on` no further, as where others of its groups stand for hits.
+    """
     rows = {hit["_id"]: row for row, hit in enumerate(keyword)}
+    count = len(keyword)
     at = [rows.setdefault(hit["_id"], len(rows)) for hit in knn]
     bm25, bm25_rank, cosine, knn_rank = np.full((4, len(rows)), np.nan, dtype=np.float32)
-    count = len(keyword)
     bm25[:count] = [hit["_score"] for hit in keyword]
     bm25_rank[:count] = np.arange(1, count + 1)
+    if goes_on and keyword and len(rows) > count:
+        last = keyword[-1]["_score"]
+        behind = [(score_of_keywords(hit), row) for hit, row in zip(knn, at, strict=True)]
+        further = sorted((-it, row) for it, row in behind if it is not None and row >= count)
+        for rank, (negated, row) in enumerate(further, count + 1):
+            bm25[row], bm25_rank[row] = min(-negated, last), rank
     if knn:
         # Elasticsearch scores a cosine c as (1 + c) / 2.
         cosine[at] = np.array([hit["_score"] for hit in knn], dtype=np.float32) * 2.0 - 1.0
@@ -148,6 +164,14 @@ def marks_of(ids: Sequence[str], hits: Iterable[Mapping[str, Any]]) -> list[froz
 def matches_keywords(hit: Mapping[str, Any]) -> bool:
     """Whether the client's own query matches a hit of the kNN leg."""
     return KEYWORD_NAME in hit.get("matched_queries", ())
+
+
+def score_of_keywords(hit: Mapping[str, Any]) -> float | None:
+    """How well the client's own query matches a hit of the kNN leg; None where it does not, or
+    where that is not told.
+    """
+    matched = hit.get("matched_queries")
+    return matched.get(KEYWORD_NAME) if isinstance(matched, Mapping) else None
 
 
 def named_hits(response: Mapping[str, Any] | None) -> list[dict[str, Any]]:

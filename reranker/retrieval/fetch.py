@@ -20,6 +20,8 @@ from reranker.retrieval.query import Beside, Legs, VectorSearch
 from reranker.retrieval.request import Options, RankedRequest, Shopper, Ubi
 
 QUERIES_PER_CALL = 32
+# Hits say how well each named query matches them.
+MULTI_SEARCH = "/_msearch?include_named_queries_score=true"
 
 
 class Refused(Exception):
@@ -77,7 +79,7 @@ def start(
     asked = {name: body for name, body in named.items() if body is not None}
     pending = nodes.send(
         "POST",
-        "/_msearch?typed_keys=true" if request.typed_keys else "/_msearch",
+        f"{MULTI_SEARCH}&typed_keys=true" if request.typed_keys else MULTI_SEARCH,
         bodies.ndjson(target, request.leg_params, list(asked.values())),
         {"Content-Type": NDJSON, "Accept": JSON, **headers},
         timeout_seconds=timeout_seconds,
@@ -199,7 +201,7 @@ def _retrieve_batch(
         sent += [leg for leg in (legs.keyword, legs.knn) if leg is not None]
     answer = es.perform_request(
         "POST",
-        "/_msearch",
+        MULTI_SEARCH,
         headers={"content-type": NDJSON, "accept": JSON},
         body=bodies.ndjson(generation.concrete, {}, sent),
     )

@@ -301,8 +301,9 @@ def _filtered(knn: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> d
 
 
 def _with_keyword_named(nearest: Mapping[str, Any], query: Mapping[str, Any]) -> dict[str, Any]:
-    """The kNN clause alone scores; whether the keywords match too is told by name."""
-    silent = {"constant_score": {"filter": query, "boost": 0, "_name": KEYWORD_NAME}}
+    """The kNN clause alone scores; how well the keywords match too is told by name."""
+    named = {"bool": {"must": [query], "_name": KEYWORD_NAME}}
+    silent = {"constant_score": {"filter": named, "boost": 0}}
     return {"bool": {"must": [nearest], "should": [silent]}}
 
 

@@ -51,7 +51,8 @@ def _score(process: Process, call: Call, asked: Asked) -> Fused:
     if mode == "knn" and asked.vector is not None:
         return Fused(order.vector_scores(asked.candidates), log_odds=False)
     if mode == "rrf" or not len(asked.candidates) or call.request.size == 0:
-        return Fused(baseline.rrf(asked.candidates), log_odds=False)
+        window = call.request.options.window
+        return Fused(baseline.rrf(asked.candidates, window=window), log_odds=False)
     return fused_in_time(process, asked, call.deadline)
 
 

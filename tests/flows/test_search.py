@@ -4,6 +4,7 @@ import dataclasses
 import http.client
 import io
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -455,6 +456,24 @@ def test_elasticsearchs_own_explain_explains(gateway: Elasticsearch, shop: str) 
     assert all(hit["_explanation"]["value"] == hit["_score"] for hit in answer["hits"]["hits"])
     answer = gateway.search(index=shop, query=MATCH, explain=False)
     assert not any("_explanation" in hit for hit in answer["hits"]["hits"])
+
+
+def test_what_only_the_vectors_found_has_its_score_by_the_words_too(
+    gateway: Elasticsearch, es: Elasticsearch, shop: str
+) -> None:
+    whole = es.search(index=shop, query=MATCH, size=1000)["hits"]["hits"]
+    by_words = {hit["_id"]: hit["_score"] for hit in whole}
+    ext = own("rrf", rank_window_size=20)
+    found = gateway.search(index=shop, query=MATCH, size=20, explain=True, ext=ext)
+    ranks = []
+    for hit in found["hits"]["hits"]:
+        said = json.dumps(hit["_explanation"])
+        place = re.search(r"keywords: rank (\d+) with ([\d.]+)", said)
+        assert place, said  # every lamp matches, twenty at the most are in the list of the words
+        assert float(place[2]) == pytest.approx(by_words[hit["_id"]], abs=1e-3)
+        ranks.append(int(place[1]))
+    assert max(ranks) > 20
+    assert len(set(ranks)) == len(ranks)
 
 
 def test_a_search_for_no_hits_has_no_best_score(

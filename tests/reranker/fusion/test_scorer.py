@@ -84,6 +84,7 @@ def test_rrf_is_the_sum_of_reciprocal_ranks() -> None:
         *(np.array(column, dtype=np.float32) for column in ([0.9, nan, 0.8], [3, nan, 1])),
     )
     close(baseline.rrf(found), [1 / 61 + 1 / 63, 1 / 62, 1 / 61])
+    close(baseline.rrf(found, window=2), [1 / 61, 1 / 62, 1 / 61])
 
 
 def test_the_priors_parts_add_up_to_it() -> None:

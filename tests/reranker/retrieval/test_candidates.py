@@ -22,7 +22,7 @@ def leg(*hits: dict[str, Any], total: int | None = None, **extra: Any) -> dict[s
 
 def hit(name: str, score: float, *, keyword: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"_index": "i", "_score": score, "fields": {ID_COLUMN: [name]}}
-    return found | ({"matched_queries": [KEYWORD_NAME]} if keyword else {})
+    return found | ({"matched_queries": {KEYWORD_NAME: 1.5}} if keyword else {})
 
 
 def test_the_union_has_keyword_order_first_and_nan_where_a_leg_is_silent() -> None:
@@ -39,6 +39,21 @@ def test_the_union_has_keyword_order_first_and_nan_where_a_leg_is_silent() -> No
     # Elasticsearch's score of a cosine c is (1 + c) / 2.
     np.testing.assert_allclose(found.knn, [np.nan, 0.8, 0.5], rtol=1e-6)
     np.testing.assert_allclose(found.knn_rank, [np.nan, 1, 2])
+
+
+def test_what_the_words_match_behind_the_end_of_their_list_goes_on_with_it() -> None:
+    keyword = [{"_id": "a", "_score": 9.0}, {"_id": "b", "_score": 8.0}]
+    names = {"c": 7.0, "b": 8.0, "d": None, "e": 8.5, "f": 7.0}
+    knn = [
+        {"_id": name, "_score": 0.9} | ({"matched_queries": {KEYWORD_NAME: said}} if said else {})
+        for name, said in names.items()
+    ]
+    found = join(keyword, knn)
+    assert found.ids == ["a", "b", "c", "d", "e", "f"]
+    np.testing.assert_allclose(found.bm25, [9, 8, 7, np.nan, 8, 7])
+    np.testing.assert_allclose(found.bm25_rank, [1, 2, 4, np.nan, 3, 5])
+    assert np.isfinite(join(keyword, knn, goes_on=False).bm25).sum() == len(keyword)
+    assert not np.isfinite(join([], knn).bm25).any()
 
 
 def test_the_total_counts_what_only_the_vectors_found_and_nothing_twice() -> None:
@@ -131,7 +146,7 @@ def test_pinned_documents_are_no_candidates_and_count_once() -> None:
 def test_marks_are_told_by_either_leg() -> None:
     first, second = hit("a", 3.0), hit("b", 0.9, keyword=True)
     first["matched_queries"] = [f"{MARK_NAME}1"]
-    second["matched_queries"] += [f"{MARK_NAME}0", f"{MARK_NAME}2"]
+    second["matched_queries"] |= {f"{MARK_NAME}0": 0.0, f"{MARK_NAME}2": 0.0}
     found = decode({"keyword": leg(first, total=1), "knn": leg(second)}, keyword_only=False)
     assert found.marks == [{1}, {0, 2}]
     unmarked = decode({"keyword": leg(hit("a", 3.0), total=1)}, keyword_only=False)

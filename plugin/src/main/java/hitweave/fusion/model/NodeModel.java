@@ -1,7 +1,6 @@
 package hitweave.fusion.model;
 
 import hitweave.fusion.ranking.Candidate;
-import hitweave.fusion.ranking.Candidates;
 import hitweave.fusion.wire.RerankAnswer;
 
 import org.apache.lucene.util.VectorUtil;
@@ -88,7 +87,9 @@ public final class NodeModel {
      * the model puts them, the others below; what cannot be had comes last.
      */
     public List<RerankAnswer.Item> ranked(List<Candidate> candidates, String query, float[] vector, int window) {
-        Set<Candidate> first = new HashSet<>(Candidates.byReciprocalRank(candidates).stream().limit(window).toList());
+        List<Candidate> both = new ArrayList<>(candidates);
+        both.sort(Comparator.comparing(Candidate::byRanks, Comparator.reverseOrder()));
+        Set<Candidate> first = new HashSet<>(both.subList(0, Math.min(window, both.size())));
         List<Candidate> seen = candidates.stream().filter(first::contains).toList();
         float[] scores = score(seen, query, vector);
         List<Scored> scored = new ArrayList<>();
@@ -99,7 +100,7 @@ public final class NodeModel {
         }
         for (Candidate one : candidates) {
             if (first.contains(one) == false) {
-                scored.add(new Scored(one, one.reciprocal() - 1 + least)); // a sum of reciprocal ranks is below 1
+                scored.add(new Scored(one, one.byRanks() - 1 + least)); // a sum of reciprocal ranks is below 1
             }
         }
         scored.sort(Comparator.comparing((Scored one) -> available(one) == false).thenComparing(one -> -one.score));

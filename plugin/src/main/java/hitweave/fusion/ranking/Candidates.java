@@ -13,11 +13,14 @@ import java.util.Set;
  * what only vectors found. This order decides between equal scores, here and in the sidecar.
  */
 public final class Candidates {
-    private static final float RANK_CONSTANT = 60f;
+    static final float RANK_CONSTANT = 60f;
 
     private Candidates() {}
 
-    /** Joins the lists; of several children of one kind the first that found a document speaks. */
+    /**
+     * Joins the lists; of several children of one kind the first that found a document speaks. What
+     * the first keyword child matches behind the end of its list, and vectors found, goes on with it.
+     */
     public static List<Candidate> merge(List<Leg> legs) {
         Map<Long, Parts> union = new LinkedHashMap<>();
         for (Leg.Kind kind : Leg.Kind.values()) {
@@ -27,7 +30,19 @@ public final class Candidates {
                 }
             }
         }
+        legs.stream().filter(leg -> leg.kind() == Leg.Kind.KEYWORD).findFirst().ifPresent(first -> goOn(union, first));
         return union.values().stream().map(Parts::candidate).toList();
+    }
+
+    private static void goOn(Map<Long, Parts> union, Leg first) {
+        List<Parts> behind = new ArrayList<>(union.values());
+        behind.removeIf(one -> one.keywordRank != null || one.behind == null);
+        behind.sort(Comparator.comparing(one -> one.behind, Comparator.reverseOrder()));
+        int rank = first.found().size();
+        for (Parts one : rank == 0 ? List.<Parts>of() : behind) {
+            one.keyword = Math.min(one.behind, first.found().get(first.found().size() - 1).score());
+            one.keywordRank = ++rank;
+        }
     }
 
     /** By reciprocal rank fusion (Cormack, Clarke and Büttcher 2009); equal ones keep their order. */
@@ -54,6 +69,7 @@ public final class Candidates {
         private final Found first;
         private Float keyword;
         private Integer keywordRank;
+        private Float behind;
         private Float cosine;
         private Integer cosineRank;
         private float reciprocal;
@@ -70,6 +86,7 @@ public final class Candidates {
             } else if (kind == Leg.Kind.VECTOR && cosineRank == null) {
                 cosine = found.score() * 2f - 1f; // Elasticsearch scores a cosine c as (1 + c) / 2
                 cosineRank = rank;
+                behind = found.keyword();
             }
         }
 

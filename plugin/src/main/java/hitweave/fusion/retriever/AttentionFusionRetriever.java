@@ -95,7 +95,7 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
         SetOnce<Collected> collected = new SetOnce<>();
         List<Leg.Kind> kinds = innerRetrievers.stream().map(one -> kind(one.retriever())).toList();
         List<QueryBuilder> filters = preFilterQueryBuilders;
-        var collector = new CollectingRetriever(innerRetrievers, filters, rankWindowSize, kinds, idField, collected);
+        var collector = new CollectingRetriever(innerRetrievers, filters, rankWindowSize, kinds, idField, asking(), collected);
         return new ScoringStage(collector, collected, wish.orAsking(words()), scorers.get(), rankWindowSize, byId);
     }
 
@@ -111,6 +111,17 @@ public final class AttentionFusionRetriever extends CompoundRetrieverBuilder<Att
             .map(child -> QueryText.of(queryOf((StandardRetrieverBuilder) child)))
             .filter(Objects::nonNull)
             .findFirst()
+            .orElse(null);
+    }
+
+    /** What the first keyword child asks; null where that is no plain query. */
+    private QueryBuilder asking() {
+        return innerRetrievers.stream()
+            .map(RetrieverSource::retriever)
+            .filter(child -> kind(child) == Leg.Kind.KEYWORD)
+            .findFirst()
+            .filter(StandardRetrieverBuilder.class::isInstance)
+            .map(child -> queryOf((StandardRetrieverBuilder) child))
             .orElse(null);
     }
 

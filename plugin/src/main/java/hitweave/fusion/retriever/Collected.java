@@ -26,7 +26,7 @@ record Collected(List<RetrieverBuilder> children, List<Candidate> candidates, Se
             List<Found> found = new ArrayList<>();
             for (ScoreDoc one : results.get(child)) {
                 FoundDoc doc = (FoundDoc) one;
-                found.add(new Found(doc.place(), doc.id, doc.score));
+                found.add(new Found(doc.place(), doc.id, doc.score, doc.keyword));
                 indices.add(doc.index);
             }
             legs.add(new Leg(kinds.get(child), found));

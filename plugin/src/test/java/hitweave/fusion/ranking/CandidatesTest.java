@@ -7,6 +7,7 @@ import static org.junit.Assert.assertTrue;
 
 import org.junit.Test;
 
+import java.util.Arrays;
 import java.util.List;
 
 public class CandidatesTest {
@@ -53,6 +54,21 @@ public class CandidatesTest {
         Leg twice = new Leg(Leg.Kind.KEYWORD, List.of(new Found(1, "a", 2f), new Found(2, "a", 1f)));
         assertFalse(Candidates.distinct(Candidates.merge(List.of(twice))));
         assertTrue(Candidates.distinct(Candidates.merge(List.of(KEYWORD, VECTOR))));
+    }
+
+    @Test
+    public void whatWordsMatchBehindTheEndOfTheirListGoesOnWithIt() {
+        Leg vectors = new Leg(
+            Leg.Kind.VECTOR,
+            List.of(new Found(3, "c", 1f, 7f), new Found(2, "b", 0.9f, 8f), new Found(4, "d", 0.8f), new Found(5, "e", 0.7f, 8.5f))
+        );
+        List<Candidate> merged = Candidates.merge(List.of(KEYWORD, vectors));
+        assertEquals(List.of("a", "b", "c", "d", "e"), ids(merged));
+        assertEquals(Arrays.asList(9f, 8f, 7f, null, 8f), merged.stream().map(Candidate::keyword).toList());
+        assertEquals(Arrays.asList(1, 2, 4, null, 3), merged.stream().map(Candidate::keywordRank).toList());
+        assertEquals(Candidates.merge(List.of(KEYWORD, VECTOR)).get(2).reciprocal(), merged.get(2).reciprocal(), 0f);
+        Leg none = new Leg(Leg.Kind.KEYWORD, List.of());
+        assertNull(Candidates.merge(List.of(none, vectors)).get(0).keyword());
     }
 
     private static List<String> ids(List<Candidate> candidates) {
