@@ -127,7 +127,8 @@ def defaults(generation: Generation) -> Defaults:
         window_max=settings.rank_window_max,
         available_field=generation.config.theirs("available"),
         diversity=generation.config.diversity.default,
-        exact_fields=generation.exact_fields,
+        # What is asked of a code somebody typed.
+        exact_fields=generation.exact_fields.difference(generation.config.codes),
     )
 
 

@@ -67,7 +67,7 @@ def test_signs_and_spaces_do_not_matter_and_a_product_may_have_several_codes(
 
 
 def test_an_id_can_be_a_code(gateway: Elasticsearch, index: str) -> None:
-    assert ids(gateway.search(index=index, **asked("P 3", "fused", "brand")))[0] == "p3"
+    assert ids(gateway.search(index=index, **asked("P 3", "fused", "brand.text")))[0] == "p3"
 
 
 def test_words_beside_a_code_are_ranked_as_ever(gateway: Elasticsearch, index: str) -> None:
@@ -81,7 +81,9 @@ def test_what_is_sold_out_is_still_what_its_code_names(gateway: Elasticsearch, i
     assert ids(answer)[:2] == ["sold-out", "gone-too"]
 
 
-@pytest.mark.parametrize(("field", "text"), [("title", "BRK.B"), ("brand", "brk b")])
+@pytest.mark.parametrize(
+    ("field", "text"), [("title", "BRK.B"), ("brand.text", "brk b"), ("sku", "brk b")]
+)
 def test_what_a_code_names_is_explained(
     gateway: Elasticsearch, index: str, field: str, text: str
 ) -> None:
@@ -147,7 +149,7 @@ def test_who_searched_for_a_code_that_is_there_is_not_asked_what_was_meant(
     everywhere(lambda: suggested(stack, index, "600516")["did_you_mean"] == "600517")
 
     def meant(text: str) -> Any:
-        body = asked(text, "fused", "brand")
+        body = asked(text, "fused", "brand.text")
         answer = raw(stack, "POST", f"/{index}/_search", body)[2]
         return answer["hitweave"].get("did_you_mean")
 
