@@ -6,7 +6,7 @@ once per operation and goes by what the stamp says. An index without a stamp is 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from elastic_transport import TransportError
@@ -51,7 +51,7 @@ class Generation:
     config: IndexConfig
     recipe: Recipe
     stamped_attached: bool = False
-    exact_fields: frozenset[str] = frozenset()
+    exact_fields: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_attached(self) -> bool:
