@@ -12,7 +12,7 @@ from elasticsearch import BadRequestError, Elasticsearch
 from indexer import telemetry
 from indexer.behaviour import ubi
 
-# Fields that hold the id itself; actions that are about no product have names of their own there.
+# What calls the id itself its field.
 IDS = frozenset({"_id", "id"})
 AT_ONCE = 1000
 

@@ -12,7 +12,7 @@ import orjson
 
 from indexer.behaviour.event import query_key
 from indexer.catalogue.mapping import IndexConfig
-from indexer.catalogue.product import take
+from indexer.catalogue.reading import values_at
 from indexer.errors import ElasticsearchUnavailable
 from reranker.retrieval.node import JSON, LateAnswer, Nodes
 from reranker.serving.suggesting import UNPARTED
@@ -64,7 +64,7 @@ def body(config: IndexConfig, text: str, hidden: Iterable[str]) -> dict[str, Any
     title, *names = map(config.theirs, ("title", *_NAMES))
     titled = {
         "query": text,
-        "fields": [title],
+        "fields": [title, f"{title}.*"],  # some shops' titles are keywords, their words within
         "type": "phrase_prefix",
         "lenient": True,
     }
@@ -110,7 +110,4 @@ def completions(config: IndexConfig, text: str, sources: Iterable[Mapping[str, A
 
 
 def _texts(source: Mapping[str, Any], path: str) -> Iterator[str]:
-    said = take(dict(source), path)
-    for it in said if isinstance(said, list) else [said]:
-        if isinstance(it, str) and it:
-            yield it
+    return (it for it in values_at(source, path) if isinstance(it, str) and it)

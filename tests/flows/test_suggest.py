@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from tests.conftest import Stack
 from tests.flows import commands
@@ -103,6 +104,17 @@ def test_what_nobody_searched_for_yet_is_completed_from_the_catalogue(
     found = suggested(stack, name, "wire")["suggestions"]
     assert found[0] == {"text": "wireless earphones", "score": 1, "source": "searches"}
     assert [it["text"] for it in found[1:]] == ["Wirebird", "Desk lamp, wired"]
+
+
+def test_a_title_whose_words_are_a_field_within_is_completed_too(
+    stack: Stack, es: Elasticsearch, index_name: str, tmp_path: Path
+) -> None:
+    title = {"type": "keyword", "fields": {"search": {"type": "text"}}}
+    es.indices.create(index=index_name, mappings={"properties": {"title": title}})
+    es.index(index=index_name, id="a", document={"title": ["Desk lamp"]}, refresh=True)
+    config = commands.config(tmp_path, "encoder: hashed:64\n")
+    commands.created(index_name, "--attach", "--config", config)
+    assert texts(stack, index_name, "la") == ["Desk lamp"]
 
 
 @pytest.mark.parametrize("mode", ["fused", "rrf", "bm25"])
