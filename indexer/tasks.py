@@ -20,7 +20,15 @@ from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, inbox, settings, telemetry
 from indexer.behaviour import applications
-from indexer.catalogue import rebuild, rejected, sync, take_up
+from indexer.catalogue import (
+    attach,
+    attachments,
+    rebuild,
+    rejected,
+    stored,
+    sync,
+    take_up,
+)
 from indexer.catalogue.encode import opened
 from indexer.catalogue.generation import Generation, generation_at, resolve
 from indexer.catalogue.job import Job
@@ -183,12 +191,28 @@ def look_for_written() -> None:
     if not _valkey(os.getpid()).set(LOOKED, "1", nx=True, px=max(int(900 * every), 1)):
         return
     try:
+        _follow_names()
         if inbox.under_way("embed"):
             return
         for index in applications.read(_stores().es).named:
             _look_in(index)
     except (ApiError, *RETRYABLE) as error:
         _log.warning("not_looked_for_written", reason=type(error).__name__)
+
+
+def _follow_names() -> None:
+    """Attach to what is behind names now that were attached to, and have its documents taken up."""
+    for found in attachments.unattached(_stores().es):
+        name, concrete = found.attachment.index, found.concrete
+        try:
+            made = attachments.follow(_stores().es, found)
+        except HitweaveError as error:
+            _log.warning("not_attached_again", index=name, concrete=concrete, reason=str(error))
+            continue
+        _log.info("attached_again", index=name, concrete=concrete)
+        missing = attach.missing_query(made)
+        for ids in stored.scan_ids(_stores().es, concrete, missing, rebuild.CHUNK_IDS):
+            inbox.submit(TAKE_UP, "embed", index=name, ids=ids, concrete=concrete)
 
 
 def _look_in(index: str) -> None:
@@ -204,16 +228,21 @@ def _look_in(index: str) -> None:
 
 
 @shared_task(base=CatalogueTask, name=TAKE_UP)  # type: ignore[untyped-decorator]
-def take_up_documents(index: str, ids: list[str]) -> None:
-    """Give documents that somebody else wrote their vectors and cards."""
+def take_up_documents(index: str, ids: list[str], concrete: str | None = None) -> None:
+    """Give documents that somebody else wrote their vectors and cards.
+
+    `concrete` is where they are, if not where the index was seen last.
+    """
     started = time.monotonic()
     with _busy_is_unavailable():
-        generation, deadline = _generation(index), _deadline()
+        deadline = _deadline()
+        there = concrete and generation_at(_stores().es, index, concrete)
+        generation = there or _generation(index)
         encoder = partial(opened, generation.recipe, deadline)
         route = Route(generation, generation)
         tally, left = transfer(_stores(), route, ids, encoder, deadline)
     if left:
-        inbox.submit(TAKE_UP, "embed", index=index, ids=left)
+        inbox.submit(TAKE_UP, "embed", index=index, ids=left, concrete=concrete)
     _report("documents_taken_up", index, tally, started, left=len(left))
 
 

@@ -7,7 +7,9 @@ from elasticsearch import Elasticsearch
 from pydantic import ValidationError
 
 from compose.local.finding import Finding
+from indexer import settings
 from indexer.behaviour.journal_index import STAMP
+from indexer.catalogue import attachments
 from indexer.embedding.encoder import open_encoder
 from indexer.embedding.recipe import Recipe
 from indexer.errors import HitweaveError
@@ -34,6 +36,22 @@ def check_indices(client: Elasticsearch) -> Iterator[Finding]:
             recipe = mapping["_meta"]["hitweave"]["recipe"]
             found = f"{name}: {recipe['encoder']}, {recipe['dims']} dimensions, opens here"
             yield Finding("indices", "ok", found)
+    yield from _unattached(client)
+
+
+def _unattached(client: Elasticsearch) -> Iterator[Finding]:
+    """Names that were attached to, whose index is another one by now and has no stamp yet."""
+    for found in attachments.unattached(client):
+        name = found.attachment.index
+        moved = f"{name}: stands for {found.concrete} now, which is not ranked"
+        if found.problems:
+            why = f"{moved} and cannot be attached to: {'; '.join(found.problems)}"
+            advice = f"mend its mapping, or `hitweave create {name} --attach` as it is now"
+            yield Finding("indices", "fault", why, advice)
+        elif settings.load().take_up_seconds:
+            yield Finding("indices", "note", moved, "a worker attaches to it in a moment")
+        else:
+            yield Finding("indices", "warning", moved, f"`hitweave create {name} --attach`")
 
 
 def stamp_problem(mapping: dict[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """Which index an application's events belong to, as the stamps of the indices say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from indexer.errors import InvalidEvent
 from indexer.identity import action_key
 
 GENERATION = re.compile(r"-\d{6}$")
+ATTACHED, ATTACHED_MAX = "hitweave_attached", 10_000  # as indexer.catalogue.attachments writes it
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,47 @@ class Applications:
 
 
 def read(es: Elasticsearch) -> Applications:
-    """The applications of a cluster, and their actions, as aliases and `_meta` of indices say."""
+    """The applications of a cluster, and their actions, as aliases and `_meta` of indices say.
+
+    An index behind a name that was attached to belongs to it before it has the stamp as well.
+    """
     answer = es.indices.get(
         index="*",
         features="aliases,mappings",
         filter_path="*.aliases,*.mappings._meta.hitweave.config,*.mappings._meta.hitweave.index",
     )
     named, actions = {}, {}
-    for concrete, about in answer.items():
-        stamp = about.get("mappings", {}).get("_meta", {}).get("hitweave", {})
-        config = stamp.get("config")
-        index = _index_name(concrete, about.get("aliases", {}), stamp.get("index"))
-        if config is not None and index is not None:
+    for index, config in (*_stamped(answer.body), *_attached(es, answer.body)):
+        if index not in named:
             named[index] = frozenset(config.get("application") or [index])
             actions[index] = config.get("actions") or {}
     return Applications(named, actions)
+
+
+def _stamped(indices: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Names and configurations of what is read now and has our stamp."""
+    for concrete, about in indices.items():
+        stamp = about.get("mappings", {}).get("_meta", {}).get("hitweave", {})
+        index = _index_name(concrete, about.get("aliases", {}), stamp.get("index"))
+        if "config" in stamp and index is not None:
+            yield index, stamp["config"]
+
+
+def _attached(
+    es: Elasticsearch, indices: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The same of what was attached to, where anything is behind the name now."""
+    answer = es.search(
+        index=ATTACHED,
+        ignore_unavailable=True,
+        size=ATTACHED_MAX,
+        filter_path="hits.hits._source",
+    )
+    there = {*indices, *(alias for about in indices.values() for alias in about.get("aliases", ()))}
+    for hit in answer.get("hits", {}).get("hits", ()):
+        said = hit["_source"]
+        if said["index"] in there:
+            yield said["index"], said["config"]
 
 
 def _index_name(concrete: str, aliases: Mapping[str, Any], attached: str | None) -> str | None:

@@ -52,15 +52,17 @@ SEARCHED = {"title": "^3", "description": "", "brand": "", "categories": ""}
 SIMILARITIES = frozenset({"cosine", "dot_product"})  # the same for vectors of length 1
 
 
-def attach(es: Elasticsearch, index: str, config: IndexConfig) -> Generation:
+def attach(
+    es: Elasticsearch, index: str, config: IndexConfig, recipe: Recipe | None = None
+) -> Generation:
     """Stamp an existing index and add the vector field; its documents are to be filled after.
 
     All that is learned is kept under the name that it is attached to by, be that an alias: the next
-    index behind it goes on with it.
+    index behind it goes on with it. `recipe` is that of the configuration's encoder by default.
     """
     concrete, mappings = _mapping_of(es, index)
-    recipe = open_encoder(config.encoder, dims=config.dims).recipe
-    found = (mappings.get("_meta") or {}).get(RESERVED)
+    recipe = recipe or open_encoder(config.encoder, dims=config.dims).recipe
+    found = stamped(mappings)
     if found and not Generation(index, concrete, config, recipe).is_attached:
         raise IncompatibleIndex(
             f"index {index!r} was made by Hitweave and has all it needs: "
@@ -90,6 +92,12 @@ def missing_query(generation: Generation) -> dict[str, Any]:
     """Finds documents without a vector by this generation's recipe."""
     digest = generation.recipe.digest()
     return {"bool": {"must_not": {"term": {f"{RESERVED}.recipe": digest}}}}
+
+
+def stamped(mappings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Our stamp in a mapping; None where it has none; pure."""
+    found: dict[str, Any] | None = (mappings.get("_meta") or {}).get(RESERVED)
+    return found
 
 
 def problems(mappings: Mapping[str, Any], config: IndexConfig, recipe: Recipe) -> list[str]:

@@ -9,8 +9,11 @@ import redis
 import requests
 from elasticsearch import Elasticsearch
 
+from compose.local.index_checks import check_indices
 from indexer import inbox
-from indexer.catalogue import card, card_store, generation
+from indexer.behaviour import applications
+from indexer.catalogue import attachments, card, card_store, generation
+from indexer.errors import IncompatibleIndex
 from tests.conftest import Stack
 from tests.flows import commands
 from tests.flows.worker_process import private_broker, wait_until, worker_process
@@ -132,3 +135,74 @@ def test_what_others_wrote_with_a_time_to_come_can_still_be_deleted(
         wait_until(lambda: "hitweave" in es.get(index=index, id="3")["_source"], 60)
         path = commands.feed(tmp_path, {"id": "3", "deleted": True})
         assert commands.sent(index, path) == {"deleted": 1}
+
+
+def moved(es: Elasticsearch, alias: str, target: str, documents: dict[str, dict[str, Any]]) -> None:
+    """What a shop platform does: a new index is filled, gets the alias, and the one before goes."""
+    es.indices.create(index=target, mappings={"properties": {"title": {"type": "text"}}})
+    for item_id, document in documents.items():
+        es.index(index=target, id=item_id, document=document)
+    es.indices.refresh(index=target)
+    before = list(es.indices.get_alias(name=alias)) if es.indices.exists_alias(name=alias) else []
+    es.indices.update_aliases(
+        actions=[
+            {"add": {"index": target, "alias": alias}},
+            *({"remove_index": {"index": name}} for name in before),
+        ]
+    )
+
+
+def test_the_next_index_behind_a_name_that_was_attached_to_goes_on_with_it(
+    stack: Stack, es: Elasticsearch, valkey: redis.Redis, index_name: str, tmp_path: Path
+) -> None:
+    alias, first, second = index_name, f"{index_name}_v1", f"{index_name}_v2"
+    moved(es, alias, first, {"1": MUG, "2": {"title": "Blue mug"}})
+    config = commands.config(tmp_path, "encoder: hashed:64\nsimilarity_floor: 0.2")
+    commands.created(alias, "--attach", "--config", config)
+    try:
+        with private_broker(stack, 9):
+            moved(es, alias, second, {"1": MUG, "3": {"title": "Green kettle"}})
+            assert applications.read(es).index_of(alias) == alias
+            every = {"HITWEAVE_TAKE_UP_SECONDS": "0.2"}
+            with worker_process("following@take-up", every, tmp_path / "worker.log"):
+                title = card.words("Green kettle")
+                wait_until(lambda: words_of_card(valkey, alias, "3") == title, 60)
+        made = generation.resolve(es, alias)
+        assert (made.index, made.concrete, made.is_attached) == (alias, second, True)
+        assert made.config.similarity_floor == 0.2
+        assert es.get(index=alias, id="3")["_source"]["hitweave"]["recipe"] == made.recipe.digest()
+        body = {"query": {"match": {"title": "kettle"}}}
+
+        def answer() -> dict[str, Any]:
+            asked = requests.post(f"{stack.sidecar_url}/{alias}/_search", json=body, timeout=30)
+            found: dict[str, Any] = asked.json()
+            return found
+
+        wait_until(lambda: "hitweave" in answer(), 60)
+        assert next(hit["_id"] for hit in answer()["hits"]["hits"]) == "3"
+    finally:
+        es.indices.delete(index=[first, second], ignore_unavailable=True)
+
+
+def test_an_index_that_cannot_be_attached_to_stays_as_it_is_and_doctor_says_why(
+    stack: Stack, es: Elasticsearch, index_name: str, tmp_path: Path
+) -> None:
+    first, second = f"{index_name}_v1", f"{index_name}_v2"
+    moved(es, index_name, first, {"1": MUG})
+    config = commands.config(tmp_path, "encoder: hashed:64")
+    commands.created(index_name, "--attach", "--config", config)
+    assert not [it for it in attachments.unattached(es) if it.attachment.index == index_name]
+    es.indices.delete(index=first)
+    numbers = {"properties": {"title": {"type": "integer"}}}
+    es.indices.create(index=second, mappings=numbers, aliases={index_name: {}})
+    try:
+        (found,) = [it for it in attachments.unattached(es) if it.attachment.index == index_name]
+        with pytest.raises(IncompatibleIndex, match="'title' is integer"):
+            attachments.follow(es, found)
+        told = [it for it in check_indices(es) if it.found.startswith(f"{index_name}:")]
+        assert [it.level for it in told] == ["fault"]
+        assert f"stands for {second} now" in told[0].found
+        assert "'title' is integer" in told[0].found
+        assert es.indices.get_mapping(index=second)[second]["mappings"] == numbers
+    finally:
+        es.indices.delete(index=second)

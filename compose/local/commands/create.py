@@ -21,7 +21,7 @@ from elasticsearch import Elasticsearch
 from compose.local.job_bar import job_bar
 from indexer import connections, settings
 from indexer.behaviour import journal_index
-from indexer.catalogue import attach, forget, generation, mapping, rebuild, stored
+from indexer.catalogue import attach, attachments, forget, generation, mapping, rebuild, stored
 from indexer.catalogue.generation import Generation
 from indexer.catalogue.job import Job, new_id
 from indexer.catalogue.submission import Submission
@@ -114,7 +114,7 @@ class Run:
         """Stamp and fill the user's own index."""
         started = time.monotonic()
         config = mapping.read_config(self.config, self.index)
-        made = attach.attach(self.es, self.index, config)
+        made = attachments.attach_and_keep(self.es, self.index, config)
         journal_index.ensure(self.es)
         self.es.indices.refresh(index=made.concrete)
         missing = attach.missing_query(made)
