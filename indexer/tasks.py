@@ -41,7 +41,7 @@ from indexer.errors import CouldNotReach, ElasticsearchUnavailable, HitweaveErro
 WRITE, EMBED = "indexer.tasks.write_chunk", "indexer.tasks.embed_chunk"
 COPY, STAGE = "indexer.tasks.copy_chunk", "indexer.tasks.stage_cards"
 REFILL, TAKE_UP = "indexer.tasks.refill_cards", "indexer.tasks.take_up_documents"
-LOOK = "indexer.tasks.look_for_written"
+LOOK, COMPARE = "indexer.tasks.look_for_written", "indexer.tasks.compare_with_stamps"
 LOOKED, LOOK_IDS_MAX = "hw:looked-for-written", 2000
 GENERATION_SECONDS = 5
 PACKED_VECTORS_FROM = (9, 3)
@@ -217,14 +217,38 @@ def _follow_names() -> None:
 
 def _look_in(index: str) -> None:
     """An index that cannot be read as ours is passed over."""
+    es, valkey = _stores().es, _valkey(os.getpid())
     try:
-        ids = take_up.written_elsewhere(_stores().es, _generation(index), LOOK_IDS_MAX)
+        generation = _generation(index)
+        ids = take_up.written_elsewhere(es, generation, LOOK_IDS_MAX)
+        seen = stored.read_seen(valkey, index)
+        changed = take_up.changed_since(es, generation, seen, LOOK_IDS_MAX)
     except HitweaveError as error:
         _log.warning("not_looked_for_written", index=index, reason=type(error).__name__)
         return
-    for first in range(0, len(ids), rebuild.CHUNK_IDS):
-        chunk = ids[first : first + rebuild.CHUNK_IDS]
+    for chunk in _chunks(ids):
         inbox.submit(TAKE_UP, "embed", index=index, ids=chunk)
+    for chunk in _chunks(changed.ids):
+        inbox.submit(COMPARE, "index", index=index, ids=chunk)
+    stored.keep_seen(valkey, index, changed.seen)
+
+
+def _chunks(ids: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(ids), rebuild.CHUNK_IDS):
+        yield ids[first : first + rebuild.CHUNK_IDS]
+
+
+@shared_task(base=CatalogueTask, name=COMPARE)  # type: ignore[untyped-decorator]
+def compare_with_stamps(index: str, ids: list[str]) -> None:
+    """Mend cards, and have vectors made anew, of documents that somebody else changed in part."""
+    with _busy_is_unavailable():
+        done = sync.refill_changed(_stores(), _generation(index), ids)
+    if done.waiting:
+        inbox.submit(TAKE_UP, "embed", index=index, ids=done.waiting)
+    if done.written or done.waiting:
+        _log.info(
+            "changed_in_part", index=index, cards=done.written, to_be_taken_up=len(done.waiting)
+        )
 
 
 @shared_task(base=CatalogueTask, name=TAKE_UP)  # type: ignore[untyped-decorator]

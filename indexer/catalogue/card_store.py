@@ -118,12 +118,15 @@ def discard(valkey: redis.Redis, index: str, *, staged: bool) -> None:
             valkey.unlink(*names)
 
 
+def records(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[bytes | None]:
+    """The cards as they lie there; None where there is none."""
+    found: Any = valkey.mget([key(index, one) for one in ids]) if ids else []
+    return list(found)
+
+
 def versions(valkey: redis.Redis, index: str, ids: Sequence[str]) -> list[int | None]:
     """Of which document version each card is, in ms; None where there is no card."""
-    if not ids:
-        return []
-    records: Any = valkey.mget([key(index, one) for one in ids])
-    return [_version(record) for record in records]
+    return [_version(record) for record in records(valkey, index, ids)]
 
 
 def _version(record: bytes | None) -> int | None:

@@ -164,6 +164,22 @@ def confirm(valkey: redis.Redis, index: str, orders: Mapping[str, Order]) -> Non
         valkey.hset(confirmed_key(index), mapping=said)  # type: ignore[arg-type]
 
 
+def read_seen(valkey: redis.Redis, index: str) -> dict[str, int]:
+    """How far each shard was looked at for documents that others changed in part."""
+    found: Any = valkey.hgetall(_seen_key(index))
+    return {shard.decode(): int(number) for shard, number in found.items()}
+
+
+def keep_seen(valkey: redis.Redis, index: str, seen: Mapping[str, int]) -> None:
+    """Remember how far shards were looked at."""
+    if seen:
+        valkey.hset(_seen_key(index), mapping=dict(seen))  # type: ignore[arg-type]
+
+
+def _seen_key(index: str) -> str:
+    return f"hw:{index}:seen"
+
+
 def _order(said: bytes) -> Order:
     version, received_at = said.split(b":")
     return Order(int(version), int(received_at))

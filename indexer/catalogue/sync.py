@@ -14,15 +14,24 @@ import redis
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import pack_dense_vector
 
-from indexer.catalogue import card_store, stored
+from indexer.catalogue import card_store, codes, stored
 from indexer.catalogue.encode import Vector, encode
 from indexer.catalogue.generation import TOMBSTONES, Generation
 from indexer.catalogue.plan import Order, Outcome, Stored, is_repeat, plan
-from indexer.catalogue.product import ProductUpdate, place
+from indexer.catalogue.product import Product, ProductUpdate, place
+from indexer.catalogue.stored import Document
 from indexer.catalogue.tally import Kind, Tally
-from indexer.catalogue.text import Target, product_in, stamped, target_of
+from indexer.catalogue.text import (
+    Target,
+    product_in,
+    stamped,
+    target_of,
+    text_hash,
+    text_to_embed,
+)
 from indexer.catalogue.write import Answer, Fate, Operation, write
 from indexer.embedding.encoder import Encoder
+from indexer.embedding.recipe import CHARACTERS_PER_TOKEN
 from indexer.errors import InvalidProduct
 
 
@@ -278,6 +287,35 @@ def refill(
         cards[document.id] = (version, card_store.card_of(product, document.vector, version))
     card_store.put(stores.valkey, index, cards, staged=staged)
     return Refilled(len(cards), waiting)
+
+
+def refill_changed(stores: Stores, generation: Generation, ids: Sequence[str]) -> Refilled:
+    """The same for documents that others may have changed in part; those wait whose stamp does not
+    fit what they say now.
+    """
+    index = generation.index
+    before = dict(zip(ids, card_store.records(stores.valkey, index, ids), strict=True))
+    cards: dict[str, tuple[int, bytes]] = {}
+    waiting = []
+    for document in stored.read_documents(stores.es, generation, ids).values():
+        product = product_in(document.source, generation.config, document.id)
+        if document.vector is None or not _is_as_stamped(document, product, generation):
+            waiting.append(document.id)
+            continue
+        version = int(document.stamp["version"])
+        record = card_store.card_of(product, document.vector, version)
+        if record != before[document.id]:
+            cards[document.id] = (version, record)
+    card_store.put(stores.valkey, index, cards)
+    return Refilled(len(cards), waiting)
+
+
+def _is_as_stamped(document: Document, product: Product, generation: Generation) -> bool:
+    """Whether a document's text and codes are those that its stamp was made of."""
+    config, recipe, stamp = generation.config, generation.recipe, document.stamp
+    text = text_to_embed(product, recipe.max_tokens * CHARACTERS_PER_TOKEN)
+    said = codes.of({config.theirs("id"): document.id} | document.source, config.codes)
+    return stamp.get("text_hash") == text_hash(text, recipe) and stamp.get("codes", []) == said
 
 
 def _differing(stores: Stores, generation: Generation, ids: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from compose.local.index_checks import check_indices
 from indexer import inbox
 from indexer.behaviour import applications
-from indexer.catalogue import attachments, card, card_store, generation
+from indexer.catalogue import attachments, card, card_store, generation, rebuild, stored
 from indexer.errors import IncompatibleIndex
 from tests.conftest import Stack
 from tests.flows import commands
@@ -59,6 +59,52 @@ def test_workers_look_for_what_others_wrote_and_replaced(
     recipe = generation.resolve(es, index).recipe.digest()
     for item_id in ("1", "2", "3"):
         assert es.get(index=index, id=item_id)["_source"]["hitweave"]["recipe"] == recipe
+
+
+def test_what_others_change_in_part_reaches_cards_and_vectors(
+    es: Elasticsearch, valkey: redis.Redis, index: str, broker: redis.Redis, tmp_path: Path
+) -> None:
+    es.index(index=index, id="3", document={"title": "Green kettle", "price": 20.0}, refresh=True)
+    every = {"HITWEAVE_TAKE_UP_SECONDS": "0.2"}
+
+    def stamp_of(item_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = es.get(index=index, id=item_id)["_source"].get("hitweave", {})
+        return found
+
+    def price_on_card(item_id: str) -> float:
+        records, _ = card.unpack_many(card_store.records(valkey, index, [item_id]), 64)
+        return round(float(records["price"][0]), 2)
+
+    with worker_process("in-part@take-up", every, tmp_path / "worker.log"):
+        wait_until(lambda: "recipe" in stamp_of("3"), 60)
+        before = {item_id: stamp_of(item_id) for item_id in ("1", "2", "3")}
+        # Of the feed and of somebody else, a number and the text.
+        es.update(index=index, id="1", doc={"price": 9.25})
+        es.update(index=index, id="3", doc={"price": 12.5})
+        wait_until(lambda: (price_on_card("1"), price_on_card("3")) == (9.25, 12.5), 60)
+        es.update(index=index, id="2", doc={"title": "Blue teapot"})
+        es.update(index=index, id="3", doc={"title": "Green teapot"})
+        wait_until(lambda: words_of_card(valkey, index, "2") == card.words("Blue teapot"), 60)
+        wait_until(lambda: words_of_card(valkey, index, "3") == card.words("Green teapot"), 60)
+        assert stamp_of("1") == before["1"]
+        assert all(stamp_of(it)["text_hash"] != before[it]["text_hash"] for it in ("2", "3"))
+        assert (price_on_card("2"), price_on_card("3")) == (3.5, 12.5)
+
+        # What was taken up is looked at once more, and left.
+        concrete = generation.resolve(es, index).concrete
+
+        def end() -> int:
+            return rebuild.checkpoint(es, concrete)
+
+        def seen() -> int:
+            return max(stored.read_seen(valkey, index).values())
+
+        wait_until(lambda: seen() == end(), 60)
+        last = end()
+        es.update(index=index, id="1", doc={"price": 9.5})
+        wait_until(lambda: price_on_card("1") == 9.5, 60)
+        wait_until(lambda: seen() == last + 1, 60)
+        assert end() == last + 1
 
 
 def test_versions_that_others_count_themselves_stay_theirs(
