@@ -30,7 +30,7 @@ from indexer.catalogue import (
     take_up,
 )
 from indexer.catalogue.encode import opened
-from indexer.catalogue.generation import Generation, generation_at, resolve
+from indexer.catalogue.generation import Generation, generation_at, reason_of, resolve
 from indexer.catalogue.job import Job
 from indexer.catalogue.product import ProductUpdate
 from indexer.catalogue.sync import Stores
@@ -206,8 +206,9 @@ def _follow_names() -> None:
         name, concrete = found.attachment.index, found.concrete
         try:
             made = attachments.follow(_stores().es, found)
-        except HitweaveError as error:
-            _log.warning("not_attached_again", index=name, concrete=concrete, reason=str(error))
+        except (ApiError, HitweaveError) as error:
+            why = _reason(error)
+            _log.warning("not_attached_again", index=name, concrete=concrete, reason=why)
             continue
         _log.info("attached_again", index=name, concrete=concrete)
         missing = attach.missing_query(made)
@@ -216,21 +217,24 @@ def _follow_names() -> None:
 
 
 def _look_in(index: str) -> None:
-    """An index that cannot be read as ours is passed over."""
+    """What cannot be read as ours, or may not be, is passed over."""
     es, valkey = _stores().es, _valkey(os.getpid())
     try:
         generation = _generation(index)
-        ids = take_up.written_elsewhere(es, generation, LOOK_IDS_MAX)
-        seen = stored.read_seen(valkey, index)
-        changed = take_up.changed_since(es, generation, seen, LOOK_IDS_MAX)
-    except HitweaveError as error:
-        _log.warning("not_looked_for_written", index=index, reason=type(error).__name__)
-        return
-    for chunk in _chunks(ids):
-        inbox.submit(TAKE_UP, "embed", index=index, ids=chunk)
-    for chunk in _chunks(changed.ids):
-        inbox.submit(COMPARE, "index", index=index, ids=chunk)
-    stored.keep_seen(valkey, index, changed.seen)
+        for ids in _chunks(take_up.written_elsewhere(es, generation, LOOK_IDS_MAX)):
+            inbox.submit(TAKE_UP, "embed", index=index, ids=ids)
+        changed = take_up.changed_since(
+            es, generation, stored.read_seen(valkey, index), LOOK_IDS_MAX
+        )
+        for ids in _chunks(changed.ids):
+            inbox.submit(COMPARE, "index", index=index, ids=ids)
+        stored.keep_seen(valkey, index, changed.seen)
+    except (ApiError, HitweaveError) as error:
+        _log.warning("not_looked_for_written", index=index, reason=_reason(error))
+
+
+def _reason(error: ApiError | HitweaveError) -> str:
+    return str(error.message) if isinstance(error, HitweaveError) else reason_of(error)
 
 
 def _chunks(ids: list[str]) -> Iterator[list[str]]:
