@@ -36,6 +36,9 @@ SEARCH_SHARE = 0.6
 TITLES = "titles"
 NAMELESS = {"own", "trending"}  # whose reasons name no item
 AWAY, LATE = "elasticsearch_unavailable", "deadline"
+# The index of the serving model's vectors is gone, or the client may not read it.
+NO_VECTORS = "collaborative_unavailable"
+NONE_NEAR: Mapping[str, Any] = {"hits": {"hits": ()}}
 Vector = NDArray[np.float32]
 
 
@@ -173,8 +176,8 @@ def _answered(
 ) -> tuple[dict[str, Ranked], str | None]:
     """Neighbours by source, and why there are none; `names` is told what was read.
 
-    A source that failed proposes nothing: no model has served yet, or the filter is refused, which
-    `_matching` tells.
+    A source that failed proposes nothing: the filter is refused, which `_matching` tells, or the
+    vectors of behaviour are not there or not for this client.
     """
     if asking is None:
         return {}, AWAY
@@ -189,14 +192,15 @@ def _answered(
         process.generations.note_without_ids(wish.generation)
         again = _ask(process, wish, basis, names, deadline)
         return _answered(process, wish, basis, names, again, deadline)
-    alike = found.get("collaborative", {}).get("hits", {}).get("hits", ())
+    by_behaviour = found.get("collaborative", NONE_NEAR)
+    alike = by_behaviour.get("hits", NONE_NEAR["hits"])["hits"]
     near = {
         "collaborative": _ranked(taste_index.ids(alike), alike),
         "content": _ranked([hit["_id"] for hit in content], content),
     }
     if TITLES in found:
         _learn(process, wish, names, found[TITLES])
-    return near, None
+    return near, None if "hits" in by_behaviour else NO_VECTORS
 
 
 def _learn(process: Process, wish: Wish, names: _Names, response: Mapping[str, Any]) -> None:

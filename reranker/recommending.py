@@ -16,7 +16,7 @@ from indexer.behaviour import pending, query_stats, shopper_profile, state, tren
 from indexer.catalogue import card
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.fusion.registry import for_recommendations
-from reranker.gathering import AWAY, LATE, Basis, Proposed, gathered, search
+from reranker.gathering import AWAY, LATE, NO_VECTORS, Basis, Proposed, gathered, search
 from reranker.recommend import seeds
 from reranker.recommend.proposals import Proposals
 from reranker.recommend.reason import FAVOURITE, IN_CATALOGUE, Ground, Grounds
@@ -44,6 +44,8 @@ from reranker.signals.past import Past
 
 # Why neighbours by behaviour are none: no model of visits has made the vectors they are near by.
 UNTAUGHT = "no_model"
+# With these, that nothing was found says that nobody did anything yet.
+NO_HINDRANCE = (None, NO_VECTORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
         basis = _basis(process, wish)
         proposed = gathered(process, wish, basis, deadline)
         advice = _ordered(process, wish, basis, proposed)
-        if not advice.items and wish.strategy == "hybrid" and proposed.degraded is None:
+        if not advice.items and wish.strategy == "hybrid" and proposed.degraded in NO_HINDRANCE:
             return _new_to_all(process, wish, basis, deadline)
         if wish.strategy == "collaborative" and basis.loaded is None:
             return replace(advice, degraded=proposed.degraded or UNTAUGHT)

@@ -304,6 +304,26 @@ def test_vectors_of_old_versions_are_tidied_away_but_for_the_last(
     es.indices.delete(index=neighbour)
 
 
+def test_vectors_that_cannot_be_read_are_told_and_the_other_sources_go_on(
+    stack: Stack, es: Elasticsearch, index: str
+) -> None:
+    alone = {"user_id": "u1", "strategy": "collaborative", "size": 3}
+    whole = recommended(stack, index, **alone)
+    assert (len(whole["items"]), whole["degraded"]) == (3, None)
+    (target,) = es.indices.get(index=f"hitweave_taste-{index}-*", expand_wildcards="all").body
+    es.indices.close(index=target)
+    try:
+        without = recommended(stack, index, **alone)
+        assert (without["items"], without["degraded"]) == ([], "collaborative_unavailable")
+        mixed = recommended(stack, index, user_id="u1", size=3)
+        assert (len(mixed["items"]), mixed["degraded"]) == (3, "collaborative_unavailable")
+        assert recommended(stack, index, size=3)["degraded"] is None
+    finally:
+        es.indices.open(index=target)
+    es.cluster.health(index=target, wait_for_status="yellow")
+    assert recommended(stack, index, **alone)["items"] == whole["items"]
+
+
 def test_the_terminal_shows_titles_and_reasons(stack: Stack, index: str) -> None:
     shown = stack.run("recommend", index, "--user", "u1", "--size", "3")
     assert "blue" in shown.stdout
