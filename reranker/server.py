@@ -8,7 +8,7 @@ import importlib
 import os
 from typing import Any
 
-worker_class = "gthread"
+worker_class = "reranker.even_worker.EvenWorker"
 keepalive = 65
 control_socket_disable = True
 # Where heartbeat files cannot be held up by a slow disk.
@@ -19,3 +19,8 @@ def on_starting(_server: Any) -> None:
     """Before any process is forked."""
     for name in ("reranker.signals.build", "reranker.fusion.forest"):
         importlib.import_module(name)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """After a process has ended, however it did: it gets no connections left."""
+    importlib.import_module("reranker.even_worker").tally.say(worker.age, -1)

@@ -25,7 +25,7 @@ def test_gunicorn_takes_the_settings() -> None:
     )
     found = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
     found = {name.strip(): value.strip() for name, value in found.items()}
-    assert found["worker_class"] == "gthread"
+    assert found["worker_class"] == "reranker.even_worker.EvenWorker"
     assert found["keepalive"] == "65"
     assert found["on_starting"] == "<on_starting()>"
 
