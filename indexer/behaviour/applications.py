@@ -1,12 +1,16 @@
-"""Which index an application's events belong to, as the stamps of the indices say."""
+"""Which index an application's events belong to and how they count, as the stamps of the indices
+say.
+"""
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 
+from indexer.behaviour.popularity import USUAL_HALF_LIFE_HOURS
 from indexer.errors import InvalidEvent
 from indexer.identity import action_key
 
@@ -61,6 +65,16 @@ def read(es: Elasticsearch) -> Applications:
             named[index] = frozenset(config.get("application") or [index])
             actions[index] = config.get("actions") or {}
     return Applications(named, actions)
+
+
+def half_life_hours(es: Elasticsearch, index: str) -> float:
+    """That of what is trending in an index, as its stamp says; the usual one where it is gone."""
+    stamps = "*.mappings._meta.hitweave.config.trending_half_life_hours"
+    with suppress(NotFoundError):
+        for about in es.indices.get_mapping(index=index, filter_path=stamps).body.values():
+            config = about["mappings"]["_meta"]["hitweave"]["config"]
+            return float(config["trending_half_life_hours"])
+    return USUAL_HALF_LIFE_HOURS
 
 
 def _index_name(concrete: str, aliases: Mapping[str, Any], attached: str | None) -> str | None:

@@ -68,6 +68,8 @@ class IndexConfig(BaseModel):
     mappings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     # Fields of codes: a search for nothing but a code has its product first.
     codes: tuple[str, ...] = ()
+    # Half life of what is trending; the windows of the signals of popularity keep to it.
+    trending_half_life_hours: float = Field(720.0, ge=0.25, le=87_600)
 
     @field_validator("history_from")
     @classmethod

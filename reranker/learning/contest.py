@@ -133,7 +133,8 @@ class Contest:
         own = replace(self.world, tables=[by.item_table], table_of_moment=[0] * len(at))
         whole = Assembly(keep=None, windows=(_window(self.world),), keyword_jitter=0.0)
         first, end = at.index(self.plan.cut), cases[-1].moment + 1
-        replayed = enumerate(moments.replay(self.read.events, at[first:end], at_cut), start=first)
+        folded = moments.replay(self.read.events, at[first:end], at_cut, own.half_life_hours)
+        replayed = enumerate(folded, start=first)
         (lists,) = dataset.assemble([(cases, whole)], replayed, own)
         return lists
 
