@@ -52,8 +52,8 @@ def made(folder: Path, config: str = "") -> str:
     return index
 
 
-def trends(stack: Stack, index: str) -> list[str]:
-    sent = {"index": index, "strategy": "trending", "size": 3}
+def trends(stack: Stack, index: str, **more: Any) -> list[str]:
+    sent = {"index": index, "strategy": "trending", "size": 3, **more}
     said = requests.post(f"{stack.sidecar_url}/recommend", json=sent, timeout=30).json()
     assert said["degraded"] is None
     return [item["id"] for item in said["items"]]
@@ -69,6 +69,19 @@ def test_yesterdays_hit_is_overtaken_by_todays_where_the_half_life_is_short(
         happened(index, tmp_path, yesterday, today)
         found[name] = trends(stack, index)
     assert found == {"usual": ["yesterday", "today"], "short": ["today", "yesterday"]}
+
+
+def test_what_somebody_dismissed_is_offered_to_others_alone(stack: Stack, tmp_path: Path) -> None:
+    index = made(tmp_path)
+    happened(index, tmp_path, reads(index, "yesterday", 9, 24.0), reads(index, "today", 3, 0.0))
+    before = trends(stack, index)
+    (deed,) = reads(index, before[0], 1, 0.0)
+    told = [("keen", "add_to_cart"), ("keen", "dismiss"), ("tired", "dismiss")]
+    deeds = [{**deed, "user_id": who, "action_name": name} for who, name in told]
+    stack.run("events", str(behaviour.ndjson(tmp_path / "deeds.ndjson", *deeds)))  # by its own key
+    assert trends(stack, index) == before == trends(stack, index, user_id="keen")
+    for strategy in ("trending", "hybrid"):
+        assert trends(stack, index, user_id="tired", strategy=strategy) == before[1:]
 
 
 def test_training_sees_the_board_and_the_counts_that_serve(
