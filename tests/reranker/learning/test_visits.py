@@ -1,15 +1,18 @@
 """Visits become lists without a query; what they propose is what serving proposes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from indexer.behaviour.event import BehaviourEvent
 from reranker.evaluation import metrics
-from reranker.learning import measure, moments, run, visits
+from reranker.learning import contest, measure, moments, run, visits
 from reranker.learning.proposing import Proposer
 from reranker.learning.run import Learned
+from reranker.signals import definition
 from tests.reranker.learning import shop
 from tests.reranker.learning.test_gate import SMALL
 
@@ -114,6 +117,27 @@ def test_what_is_learned_orders_better_than_the_sources_together(
     found, sources_alone = learned
     assert ndcg(found, "fused") > sources_alone + 0.1
     assert measure.reciprocal(found.scores["fused"], found.held_out).mean() > 0.5
+
+
+def test_what_serves_is_measured_on_the_lists_of_the_challenger() -> None:
+    material = replace(shop.material(), events=shop.rounds())
+    prepared = run.prepare_visits(material, VISITS)
+    assert prepared is not None
+    made, world = prepared
+    few: Any = Proposer(world.goods, window=6)  # as of many goods only some are proposed
+    own = replace(world, propose=few)
+    lists = run.assembled(material.events, made, own, VISITS)
+    assert lists is not None
+    table = own.tables[0]
+    other: Any = SimpleNamespace(item_table=replace(table, vectors=-table.vectors[::-1]))
+    nothing: Any = None
+    asked = contest.Contest(nothing, nothing, VISITS, material, made, own)
+    seen = asked._assembled(made.held_out, other, lists.at_cut)
+    assert seen is not None
+    np.testing.assert_array_equal(seen.start, lists.held_out.start)
+    np.testing.assert_array_equal(seen.item, lists.held_out.item)
+    taste = definition.NAMES.index("taste")
+    assert not np.array_equal(seen.signals[:, taste], lists.held_out.signals[:, taste])
 
 
 def test_seeds_are_in_the_past_and_not_among_the_proposals() -> None:
