@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from indexer import identity
 from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
+from indexer.catalogue.mapping import Wording
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from indexer.telemetry import log
 from reranker.fusion.registry import for_recommendations
@@ -156,7 +157,8 @@ def _ordered(process: Process, wish: Wish, basis: Basis, proposed: Proposed) -> 
     items = []
     for place, row in enumerate(rows.tolist()):
         name, source = proposals.ids[row], proposals.source[row]
-        reason = _said(grounds.of(source, place, name), language, proposed.called)
+        ground = grounds.of(source, place, name)
+        reason = _said(ground, language, proposed.called, wish.generation.config.wording)
         items.append(Recommended(name, float(scores[row]), source, reason))
     process.refill.look(wish.generation.index, [item.id for item in items])
     return Advice(items, fused.model, fused.degraded, found)
@@ -213,10 +215,12 @@ def _grounds(wish: Wish, basis: Basis, ids: Sequence[str], cards: NDArray[Any]) 
     return Grounds(start, look, seeded)
 
 
-def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:
+def _said(
+    ground: Ground, language: str, called: Mapping[str, Named], wording: Wording = "shop"
+) -> str:
     named = called.get(ground.item_id) if ground.item_id is not None else None
     title = None if named is None else named.title
-    return sentences.say(Reason(ground.key, ground.item_id), language, title)
+    return sentences.say(Reason(ground.key, ground.item_id), language, title, wording)
 
 
 def _new_to_all(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> Advice:

@@ -153,12 +153,13 @@ def read(blobs: Sequence[bytes | None]) -> NDArray[np.void]:
     """Records [n], of PACED_RECORD where one of them is; absent and foreign ones read as empty."""
     size, paced = RECORD.itemsize, PACED_RECORD.itemsize
     known = [b if b is not None and len(b) in (size, paced) else _EMPTY for b in blobs]
-    joined, of, versions = b"".join(known), RECORD, [VERSION]
+    joined, of, latest = b"".join(known), RECORD, VERSION
     if len(joined) > size * len(known):
         joined = b"".join([b if len(b) == paced else b + _USUAL for b in known])
-        of, versions = PACED_RECORD, [VERSION, PACED_VERSION]
+        of, latest = PACED_RECORD, PACED_VERSION
     records: NDArray[np.void] = np.frombuffer(joined, of)
-    foreign = ~np.isin(records["version"], versions)
+    version = records["version"]
+    foreign = (version < VERSION) | (version > latest)
     if not foreign.any():
         return records
     mended = records.copy()

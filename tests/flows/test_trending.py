@@ -110,3 +110,21 @@ def test_an_index_that_is_rebuilt_with_another_half_life_goes_on_with_what_is_kn
     (board,) = store.read(valkey, index, [trending.BOARD])
     scores = dict(trending.decode(board))
     assert list(scores) == ["today", "always", "yesterday"]
+
+
+def test_where_nothing_is_sold_no_reason_says_so(stack: Stack, tmp_path: Path) -> None:
+    index = made(tmp_path, "wording: media\nactions: {share: purchase, like: add_to_cart}\n")
+    (one,), (other,) = (reads(index, item, 1, 0.0) for item in ("yesterday", "today"))
+    named = [{**one, "action_name": "share"}, {**other, "action_name": "like"}]
+    deeds = [{**deed, "user_id": "keen"} for deed in named]
+    stack.run("events", str(behaviour.ndjson(tmp_path / "deeds.ndjson", *deeds)))
+    for language, said, of_sales in (
+        ("en", "You chose this before.", ("bought", "cart")),
+        ("zh", "您以前选过。", ("买", "购")),
+    ):
+        context = {"language": language}
+        sent = {"index": index, "user_id": "keen", "size": 2, "context": context}
+        found = requests.post(f"{stack.sidecar_url}/recommend", json=sent, timeout=30).json()
+        reasons = [item["reason"] for item in found["items"]]
+        assert said in reasons
+        assert not any(word in reason for word in of_sales for reason in reasons)
