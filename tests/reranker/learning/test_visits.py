@@ -60,6 +60,17 @@ def test_a_case_never_knows_what_it_is_to_foretell() -> None:
     assert max(case.time for case in plan.train) <= plan.cut < min(c.time for c in plan.held_out)
 
 
+def test_what_is_measured_may_know_the_state_of_its_own_time() -> None:
+    events, items = shop.events(), set(map(str, range(24)))
+    follows = VISITS.model_copy(update={"held_out_state": "moment"})
+    for schedule, latest in ((VISITS, False), (follows, True)):
+        found = visits.plan(events, items, schedule)
+        assert found is not None
+        ends = [*found.at[1:], np.inf]
+        fresh = [found.at[it.moment] < it.time <= ends[it.moment] for it in found.held_out]
+        assert all(fresh) == latest
+
+
 def test_few_visits_are_learned_from_again_and_measured_once() -> None:
     many = VISITS.model_copy(update={"visit_cases": 3000, "held_out_visits": 3000})
     events, items = shop.events(), set(map(str, range(24)))
