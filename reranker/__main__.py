@@ -2,7 +2,7 @@
 
 import sys
 
-from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]
+from gunicorn.app.wsgiapp import run
 
 from reranker.settings import load
 

@@ -14,6 +14,8 @@ import orjson
 from numpy.typing import NDArray
 
 from indexer.behaviour import trending
+from indexer.behaviour.popularity import CART, PURCHASE
+from indexer.behaviour.shopper_profile import ShopperProfile
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
 from reranker.recommend import sources, taste_index
 from reranker.recommend.proposals import SHARES, SHARES_BESIDE_SEEDS, Proposals, merged
@@ -96,7 +98,7 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
             start, lambda items: process.memory.names(index, items), PER_SOURCE
         ),
         "trending": lambda: sources.popular(
-            basis.board, PER_SOURCE if wish.filter is None else trending.BOARD_MAX
+            basis.board, trending.BOARD_MAX if wish.must else PER_SOURCE
         ),
     }
     lists = {name: found[name]() if name in found else NOTHING for name in wish.sources}
@@ -104,14 +106,24 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
         _recall(process, index, lists)
     near, missing = _answered(process, wish, basis, names, asking, deadline)
     lists |= {name: near[name] for name in wish.sources if name in near}
-    if wish.filter is not None:
+    if wish.must:
         lists = _matching(process, wish, lists, deadline)
-    known = () if wish.repeats else past.shopper.ids(len(past.shopper))
     # A model has learned from lists merged in the usual way, and says itself what goes with seeds.
     shares = SHARES_BESIDE_SEEDS if wish.seeds and basis.loaded is None else SHARES
-    without = {*wish.seeds, *known, *wish.hidden}
+    without = {*wish.seeds, *unwanted(wish, past.shopper), *wish.hidden}
     proposals = merged(lists, window=WINDOW, without=without, shares=shares)
     return Proposed(proposals, names.known, missing)
+
+
+def unwanted(wish: Wish, shopper: ShopperProfile) -> Sequence[str]:
+    """What is not to be offered to this shopper: all that was touched, where no repeats are wanted,
+    else what was dismissed and neither bought nor put in a cart.
+    """
+    if not wish.repeats:
+        return shopper.ids(len(shopper))
+    taken = (shopper.records["count"][:, [CART, PURCHASE]] > 0).any(axis=1)
+    rows = np.flatnonzero((shopper.records["dismissed"] > 0) & ~taken).tolist()
+    return [shopper.every_id[row] for row in rows] if rows else ()
 
 
 def _recall(process: Process, index: str, lists: Mapping[str, Ranked]) -> None:
@@ -160,8 +172,8 @@ def _by_content(vector: Vector, wish: Wish, *, by_column: bool) -> dict[str, Any
         "k": PER_SOURCE,
         "num_candidates": PER_SOURCE,
     }
-    if wish.filter is not None:
-        knn["filter"] = wish.filter
+    if wish.must:
+        knn["filter"] = wish.must
     ids = IDS_BY_COLUMN if by_column else {"_source": False}
     return {"query": {"knn": knn}, "size": PER_SOURCE, "track_total_hits": False, **ids}
 
@@ -219,9 +231,9 @@ def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
 def _matching(
     process: Process, wish: Wish, lists: Mapping[str, Ranked], deadline: Deadline
 ) -> dict[str, Ranked]:
-    """The lists without what the filter does not match; each as long as it is without one."""
+    """The lists without what the filters do not match; each as long as it is without them."""
     ids = sorted({item_id for found in lists.values() for item_id in found.ids})
-    query = {"bool": {"filter": [{"ids": {"values": ids}}, wish.filter]}}
+    query = {"bool": {"filter": [{"ids": {"values": ids}}, *wish.must]}}
     hits = search(process, wish, {"query": query, "size": max(len(ids), 1)}, deadline)
     kept = {hit["_id"] for hit in hits}
     return {name: _only(found, kept) for name, found in lists.items()}

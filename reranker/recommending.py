@@ -14,14 +14,26 @@ from numpy.typing import NDArray
 from indexer import identity
 from indexer.behaviour import pending, query_stats, shopper_profile, state, trending, watermark
 from indexer.catalogue import card
+from indexer.catalogue.mapping import Wording
 from indexer.errors import ElasticsearchUnavailable, ValkeyUnavailable
+from indexer.telemetry import log
 from reranker.fusion.registry import for_recommendations
-from reranker.gathering import AWAY, LATE, NO_VECTORS, Basis, Proposed, gathered, search
+from reranker.gathering import (
+    AWAY,
+    LATE,
+    NO_VECTORS,
+    Basis,
+    Proposed,
+    gathered,
+    search,
+    unwanted,
+)
 from reranker.recommend import seeds
 from reranker.recommend.proposals import Proposals
 from reranker.recommend.reason import FAVOURITE, IN_CATALOGUE, Ground, Grounds
 from reranker.recommend.sources import CLOSELY
 from reranker.recommend.wish import Wish
+from reranker.retrieval import fetch
 from reranker.retrieval.node import LateAnswer
 from reranker.retrieval.query_vector import recipe_digest
 from reranker.serving import (
@@ -46,6 +58,7 @@ from reranker.signals.past import Past
 UNTAUGHT = "no_model"
 # With these, that nothing was found says that nobody did anything yet.
 NO_HINDRANCE = (None, NO_VECTORS)
+RULES_REFUSED = "rules_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,26 @@ class Advice:
 
 
 def recommend(process: Process, wish: Wish, deadline: Deadline) -> Advice:
-    """The list; raises fetch.Refused where Elasticsearch refuses the filter."""
+    """The list; raises fetch.Refused where Elasticsearch refuses the filter.
+
+    A rule's filter that is refused is left out; where nobody can say what one leaves, there is no
+    list.
+    """
+    try:
+        return _recommended(process, wish, deadline)
+    except fetch.Refused:
+        if not wish.ruled:
+            raise
+    except ElasticsearchUnavailable as error:
+        if not wish.ruled or wish.filter is not None:
+            raise
+        return Advice((), degraded=LATE if isinstance(error, LateAnswer) else AWAY)
+    advice = _recommended(process, replace(wish, ruled=()), deadline)
+    log("recommending").error("rules_refused", index=wish.generation.index)
+    return replace(advice, degraded=RULES_REFUSED)
+
+
+def _recommended(process: Process, wish: Wish, deadline: Deadline) -> Advice:
     try:
         basis = _basis(process, wish)
         proposed = gathered(process, wish, basis, deadline)
@@ -136,7 +168,8 @@ def _ordered(process: Process, wish: Wish, basis: Basis, proposed: Proposed) -> 
     items = []
     for place, row in enumerate(rows.tolist()):
         name, source = proposals.ids[row], proposals.source[row]
-        reason = _said(grounds.of(source, place, name), language, proposed.called)
+        ground = grounds.of(source, place, name)
+        reason = _said(ground, language, proposed.called, wish.generation.config.wording)
         items.append(Recommended(name, float(scores[row]), source, reason))
     process.refill.look(wish.generation.index, [item.id for item in items])
     return Advice(items, fused.model, fused.degraded, found)
@@ -193,17 +226,19 @@ def _grounds(wish: Wish, basis: Basis, ids: Sequence[str], cards: NDArray[Any]) 
     return Grounds(start, look, seeded)
 
 
-def _said(ground: Ground, language: str, called: Mapping[str, Named]) -> str:
+def _said(
+    ground: Ground, language: str, called: Mapping[str, Named], wording: Wording = "shop"
+) -> str:
     named = called.get(ground.item_id) if ground.item_id is not None else None
     title = None if named is None else named.title
-    return sentences.say(Reason(ground.key, ground.item_id), language, title)
+    return sentences.say(Reason(ground.key, ground.item_id), language, title, wording)
 
 
 def _new_to_all(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> Advice:
     """What the catalogue says where no source has anything; nothing without Elasticsearch."""
-    known = () if wish.repeats else basis.past.shopper.ids(len(basis.past.shopper))
     try:
-        return Advice(_by_catalogue(process, wish, deadline, known))
+        not_these = unwanted(wish, basis.past.shopper)
+        return Advice(_by_catalogue(process, wish, deadline, not_these))
     except LateAnswer:
         return Advice((), degraded=LATE)
     except ElasticsearchUnavailable:
@@ -211,7 +246,7 @@ def _new_to_all(process: Process, wish: Wish, basis: Basis, deadline: Deadline) 
 
 
 def _by_catalogue(
-    process: Process, wish: Wish, deadline: Deadline, known: Sequence[str] = ()
+    process: Process, wish: Wish, deadline: Deadline, not_these: Sequence[str] = ()
 ) -> list[Recommended]:
     """What the catalogue itself calls popular, then what is new in it: all that is left without
     Valkey, or where nobody did anything yet with what may be shown.
@@ -219,14 +254,13 @@ def _by_catalogue(
     config = wish.generation.config
     out: list[dict[str, Any]] = [
         {"term": {config.theirs("available"): False}},
-        {"ids": {"values": sorted({*wish.hidden, *wish.seeds, *known})}},
+        {"ids": {"values": sorted({*wish.hidden, *wish.seeds, *not_these})}},
     ]
-    must = [] if wish.filter is None else [wish.filter]
     newest_of_popular = [
         {config.theirs("popularity"): {"order": "desc", "unmapped_type": "float"}},
         {config.theirs("updated_at"): {"order": "desc", "unmapped_type": "date"}},
     ]
-    query = {"bool": {"filter": must, "must_not": out}}
+    query = {"bool": {"filter": wish.must, "must_not": out}}
     body = {"query": query, "sort": newest_of_popular, "size": wish.size}
     hits = search(process, wish, body, deadline)
     language = explaining.language_of(wish.context) or explaining.DEFAULT_LANGUAGE

@@ -1,16 +1,21 @@
-"""Which index an application's events belong to, as the stamps of the indices say."""
+"""Which index an application's events belong to and how they count, as the stamps of the indices
+say.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 
+from indexer.behaviour.popularity import USUAL_HALF_LIFE_HOURS
 from indexer.errors import InvalidEvent
 from indexer.identity import action_key
 
 GENERATION = re.compile(r"-\d{6}$")
+HALF_LIFE = "trending_half_life_hours"
 ATTACHED, ATTACHED_MAX = "hitweave_attached", 10_000  # as indexer.catalogue.attachments writes it
 
 
@@ -88,6 +93,20 @@ def _attached(
         said = hit["_source"]
         if said["index"] in there:
             yield said["index"], said["config"]
+
+
+def half_life_hours(es: Elasticsearch, index: str) -> float:
+    """That of what is trending in an index, as its stamp says, else what it was attached to with;
+    the usual one where neither does.
+    """
+    stamps = f"*.mappings._meta.hitweave.config.{HALF_LIFE}"
+    with suppress(NotFoundError):
+        for about in es.indices.get_mapping(index=index, filter_path=stamps).body.values():
+            return float(about["mappings"]["_meta"]["hitweave"]["config"][HALF_LIFE])
+    with suppress(NotFoundError):
+        said = es.get_source(index=ATTACHED, id=index).body
+        return float(said["config"].get(HALF_LIFE, USUAL_HALF_LIFE_HOURS))
+    return USUAL_HALF_LIFE_HOURS
 
 
 def _index_name(concrete: str, aliases: Mapping[str, Any], attached: str | None) -> str | None:

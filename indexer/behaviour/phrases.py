@@ -14,7 +14,14 @@ import msgpack
 
 from indexer.behaviour import state, watermark
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.popularity import CART, DAY_SECONDS, KIND_OF_ACTION, PURCHASE, VIEW
+from indexer.behaviour.popularity import (
+    CART,
+    DAY_SECONDS,
+    KIND_OF_ACTION,
+    PURCHASE,
+    USUAL_HALF_LIFE_HOURS,
+    VIEW,
+)
 from indexer.identity import hash64
 
 BUCKETS = 64
@@ -59,9 +66,13 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """The behaviour state and beside it the phrases; `shoppers_min` is how many must agree."""
+    """The behaviour state and beside it the phrases; `shoppers_min` is how many must agree.
+
+    `half_life_hours` is that of what is trending.
+    """
 
     shoppers_min: int
+    half_life_hours: float = USUAL_HALF_LIFE_HOURS
 
     def basket_keys(self, events: Iterable[BehaviourEvent]) -> list[str]:
         """As of the state."""
@@ -78,7 +89,7 @@ class Folding:
         self, values: Mapping[str, bytes | None], events: Sequence[BehaviourEvent]
     ) -> dict[str, bytes]:
         """New values of state and buckets."""
-        changed = state.fold(values, events)
+        changed = state.fold(values, events, self.half_life_hours)
         if not changed:
             return changed
         latest = watermark.decode(changed[state.WATERMARK]).latest_for_counts()

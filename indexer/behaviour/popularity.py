@@ -2,6 +2,10 @@
 
 Pure. A decayed count is a sum of 2 ** (-age / half life), so events may arrive in any order; the
 record has no variable part, and a request decodes all its candidates with one `np.frombuffer`.
+
+A shop whose world turns faster or slower counts by half lives that are all longer or shorter by
+one factor. A record says by which it counts, so whoever reads it needs to be told nothing; one
+that was counted by others goes on with what they say of the new ones.
 """
 
 from collections.abc import Sequence
@@ -24,10 +28,13 @@ KIND_OF_ACTION = {
 }
 # What takes a purchase back; it leaves the times of the last and the first event.
 RETURNS = frozenset({"return", "refund"})
+# Where nothing else is said; others keep their proportion to the third, which is what is trending.
 HALF_LIVES_DAYS = (1.0, 7.0, 30.0, 120.0)
-DAY_SECONDS = 86_400.0
+USUAL_HALF_LIFE_HOURS = 720.0
+TRENDING = 2
+DAY_SECONDS, HOUR_SECONDS = 86_400.0, 3600.0
 BUYER_BITS = 1024
-VERSION = 1
+VERSION, PACED_VERSION = 1, 2
 _HALF_LIVES = np.array(HALF_LIVES_DAYS) * DAY_SECONDS
 
 RECORD = np.dtype(
@@ -41,6 +48,9 @@ RECORD = np.dtype(
         ("buyers", "u1", (BUYER_BITS // 8,)),  # a bit per hashed buyer: linear counting
     ]
 )
+# Of an index that counts by other half lives; `half_life_hours` is the third of them.
+PACED_RECORD = np.dtype([*RECORD.descr, ("half_life_hours", "<f8")])
+_USUAL = np.array([USUAL_HALF_LIFE_HOURS], "<f8").tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +60,7 @@ class Popularity:
     nothing bought.
     """
 
-    records: NDArray[np.void]  # [n] of RECORD
+    records: NDArray[np.void]  # [n] of RECORD or of PACED_RECORD
     now: float
 
     @cached_property
@@ -63,8 +73,14 @@ class Popularity:
     def decayed(self) -> NDArray[np.float32]:
         """Decayed counts [n, kinds, half lives]."""
         age = np.where(self.present, self.now - self.records["reference"], 0.0)
-        decayed = self.records["decayed"] * _decay(age)[:, None, :]
+        decayed = self.records["decayed"] * _decay(age, self.pace)[:, None, :]
         return np.maximum(decayed, 0.0).astype(np.float32)
+
+    @cached_property
+    def pace(self) -> NDArray[np.float64]:
+        """By what the half lives of each item are longer than HALF_LIVES_DAYS [n]."""
+        pace: NDArray[np.float64] = _half_lives_hours(self.records) / USUAL_HALF_LIFE_HOURS
+        return pace
 
     @cached_property
     def total(self) -> NDArray[np.float32]:
@@ -98,7 +114,7 @@ class Popularity:
     def without(self, hidden: NDArray[np.bool_]) -> "Popularity":
         """The same with nothing known of the items at `hidden` [n]."""
         records = self.records.copy()
-        records[hidden] = np.frombuffer(_EMPTY, RECORD)[0]
+        records[hidden] = _nothing(records.dtype)
         return Popularity(records, self.now)
 
 
@@ -127,25 +143,43 @@ def _empty() -> bytes:
 _EMPTY = _empty()
 
 
+def _nothing(of: np.dtype[np.void]) -> np.void:
+    """The record of an item of which nothing is known."""
+    record: np.void = np.frombuffer(_EMPTY if of == RECORD else _EMPTY + _USUAL, of)[0]
+    return record
+
+
 def read(blobs: Sequence[bytes | None]) -> NDArray[np.void]:
-    """Records [n]; absent and foreign ones read as empty."""
-    size = RECORD.itemsize
-    joined = b"".join([b if b is not None and len(b) == size else _EMPTY for b in blobs])
-    records: NDArray[np.void] = np.frombuffer(joined, RECORD)
-    if (records["version"] == VERSION).all():
+    """Records [n], of PACED_RECORD where one of them is; absent and foreign ones read as empty."""
+    size, paced = RECORD.itemsize, PACED_RECORD.itemsize
+    known = [b if b is not None and len(b) in (size, paced) else _EMPTY for b in blobs]
+    joined, of, latest = b"".join(known), RECORD, VERSION
+    if len(joined) > size * len(known):
+        joined = b"".join([b if len(b) == paced else b + _USUAL for b in known])
+        of, latest = PACED_RECORD, PACED_VERSION
+    records: NDArray[np.void] = np.frombuffer(joined, of)
+    version = records["version"]
+    foreign = (version < VERSION) | (version > latest)
+    if not foreign.any():
         return records
     mended = records.copy()
-    mended[records["version"] != VERSION] = np.frombuffer(_EMPTY, RECORD)[0]
+    mended[foreign] = _nothing(of)
     return mended
 
 
-def fold(blobs: Sequence[bytes | None], events: ItemEvents) -> list[bytes]:
-    """New records for `blobs` after `events`, in the same order."""
-    records = read(blobs).copy()
+def fold(
+    blobs: Sequence[bytes | None],
+    events: ItemEvents,
+    half_life_hours: float = USUAL_HALF_LIFE_HOURS,
+) -> list[bytes]:
+    """New records for `blobs` after `events`, in the same order, counted by these half lives."""
+    records = _counted_by(half_life_hours, read(blobs))
+    pace = _half_lives_hours(records) / USUAL_HALF_LIFE_HOURS
     reference = records["reference"].copy()
     np.maximum.at(reference, events.row, events.time)
-    records["decayed"] *= _decay(reference - records["reference"])[:, None, :]
-    weight = _decay(reference[events.row] - events.time) * events.sign[:, None]
+    records["decayed"] *= _decay(reference - records["reference"], pace)[:, None, :]
+    age = reference[events.row] - events.time
+    weight = _decay(age, pace[events.row]) * events.sign[:, None]
     np.add.at(records["decayed"], (events.row, events.kind), weight.astype(np.float32))
     records["reference"] = reference
     np.add.at(records["total"], (events.row, events.kind), events.sign)
@@ -165,7 +199,44 @@ def unpack_many(blobs: Sequence[bytes | None], now: float) -> Popularity:
     return Popularity(read(blobs), now)
 
 
-def _decay(age_seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _half_lives_hours(records: NDArray[np.void]) -> NDArray[np.float64]:
+    """The third half life of each record [n]."""
+    if records.dtype == RECORD:
+        return np.full(len(records), USUAL_HALF_LIFE_HOURS)
+    return np.asarray(records["half_life_hours"], dtype=np.float64)
+
+
+def _counted_by(half_life_hours: float, records: NDArray[np.void]) -> NDArray[np.void]:
+    """The records [n], to be changed, counted by these half lives from now on."""
+    is_usual = half_life_hours == USUAL_HALF_LIFE_HOURS
+    if is_usual and records.dtype == RECORD:
+        return records.copy()
+    made = np.zeros(len(records), RECORD if is_usual else PACED_RECORD)
+    for name in RECORD.fields or ():
+        made[name] = records[name]
+    made["version"] = VERSION if is_usual else PACED_VERSION
+    if not is_usual:
+        made["half_life_hours"] = half_life_hours
+    before = _half_lives_hours(records)
+    for other in np.unique(before[before != half_life_hours]).tolist():
+        rows = before == other
+        made["decayed"][rows] = _carried_over(records["decayed"][rows], other, half_life_hours)
+    return made
+
+
+def _carried_over(
+    decayed: NDArray[np.float32], before_hours: float, after_hours: float
+) -> NDArray[np.float32]:
+    """Counts [n, kinds, half lives] by other half lives: each from the next longer one, in
+    proportion, as if all had come evenly; the longest for want of a longer one as it is.
+    """
+    before, after = (_HALF_LIVES * hours for hours in (before_hours, after_hours))
+    longer = np.minimum(np.searchsorted(before, after), len(before) - 1)
+    return decayed[:, :, longer] * np.minimum(after / before[longer], 1.0).astype(np.float32)
+
+
+def _decay(age_seconds: NDArray[np.float64], pace: NDArray[np.float64]) -> NDArray[np.float64]:
     """Factors [n, half lives]; an age below zero counts as zero, an infinite one as forgotten."""
-    factors: NDArray[np.float64] = np.exp2(-np.maximum(age_seconds, 0.0)[:, None] / _HALF_LIVES)
+    ages = np.maximum(age_seconds, 0.0)[:, None]
+    factors: NDArray[np.float64] = np.exp2(-ages / (_HALF_LIVES * pace[:, None]))
     return factors

@@ -19,7 +19,14 @@ from indexer.behaviour import (
     watermark,
 )
 from indexer.behaviour.event import BehaviourEvent
-from indexer.behaviour.popularity import CART, KIND_OF_ACTION, PURCHASE, RETURNS, VIEW
+from indexer.behaviour.popularity import (
+    CART,
+    KIND_OF_ACTION,
+    PURCHASE,
+    RETURNS,
+    USUAL_HALF_LIFE_HOURS,
+    VIEW,
+)
 from indexer.identity import hash64
 
 WATERMARK = "watermark"
@@ -83,8 +90,15 @@ def keys_for(events: Sequence[BehaviourEvent], baskets: Values | None = None) ->
     return list(dict.fromkeys(keys))
 
 
-def fold(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
-    """New values of the keys that `events` change; `values` are those of `keys_for(events)`."""
+def fold(
+    values: Values,
+    events: Sequence[BehaviourEvent],
+    half_life_hours: float = USUAL_HALF_LIFE_HOURS,
+) -> dict[str, bytes]:
+    """New values of the keys that `events` change; `values` are those of `keys_for(events)`.
+
+    `half_life_hours` is that of what is trending, as the index's configuration says.
+    """
     counted = [e for e in events if e.action in KIND_OF_ACTION or shopper_profile.handles(e.action)]
     if not counted:
         return {}
@@ -94,7 +108,7 @@ def fold(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
     latest = mark.latest_for_counts()
     return {
         WATERMARK: watermark.encode(mark),
-        **_fold_popularity(values, counted, latest),
+        **_fold_popularity(values, counted, latest, half_life_hours),
         **_fold_shoppers(values, counted),
         **_fold_queries(values, counted, latest),
         **_fold_baskets(values, counted),
@@ -102,7 +116,7 @@ def fold(values: Values, events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
 
 
 def _fold_popularity(
-    values: Values, events: Sequence[BehaviourEvent], latest: float
+    values: Values, events: Sequence[BehaviourEvent], latest: float, half_life_hours: float
 ) -> dict[str, bytes]:
     events = [e for e in events if _counts(e)]
     if not events:
@@ -117,10 +131,11 @@ def _fold_popularity(
         buyer=np.array([_buyer(e) for e in events], dtype=np.int64),
         sign=np.array([-1.0 if e.action in RETURNS else 1.0 for e in events], dtype=np.float32),
     )
-    new = popularity.fold([values.get(key) for key in rows], columns)
+    new = popularity.fold([values.get(key) for key in rows], columns, half_life_hours)
     found = dict(zip(rows, new, strict=True))
     board = {key.removeprefix("pop:"): record for key, record in found.items()}
-    return {**found, trending.BOARD: trending.fold(values.get(trending.BOARD), board)}
+    folded = trending.fold(values.get(trending.BOARD), board, half_life_hours)
+    return {**found, trending.BOARD: folded}
 
 
 def _counts(event: BehaviourEvent) -> bool:

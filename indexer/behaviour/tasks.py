@@ -5,6 +5,8 @@ arrivals), so that no task can lose one; each worker watches for streams that no
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +17,7 @@ from elasticsearch import ApiError, Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, settings, telemetry
-from indexer.behaviour import arrivals, feedback, fold, phrases
+from indexer.behaviour import applications, arrivals, feedback, fold, phrases
 from indexer.behaviour.arrivals import FOLD, QUEUE, Document
 from indexer.errors import ElasticsearchUnavailable, HitweaveError
 
@@ -49,6 +51,8 @@ def fold_events(index: str) -> None:
     known = settings.load()
     es, valkey = _clients(os.getpid())
     seconds_max = known.task_time_limit_seconds * TIME_SHARE_TO_DRAIN
+    with _busy_is_away():
+        half_life_hours = applications.half_life_hours(es, index)
     more = fold.drain(
         es,
         valkey,
@@ -56,7 +60,8 @@ def fold_events(index: str) -> None:
         documents_max=known.events_chunk,
         seconds_max=seconds_max,
         folding=feedback.Folding(
-            phrases.Folding(known.suggest_shoppers_min), known.adaptive_events_max
+            phrases.Folding(known.suggest_shoppers_min, half_life_hours),
+            known.adaptive_events_max,
         ),
     )
     if more:
@@ -66,13 +71,20 @@ def fold_events(index: str) -> None:
 @shared_task(base=BehaviourTask, name=RECORD)  # type: ignore[untyped-decorator]
 def record_queries(index: str, documents: list[Document]) -> None:
     """Journal query documents of ubi.read, as the sidecar sends them."""
-    try:
+    with _busy_is_away():
         written = fold.record_queries(_clients(os.getpid())[0], index, documents)
+    _log.info("recorded", index=index, new=written.new, known=written.known)
+
+
+@contextmanager
+def _busy_is_away() -> Iterator[None]:
+    """Waiting cures a node that is too busy, as one that is not there."""
+    try:
+        yield
     except ApiError as error:
         if error.status_code in fold.BUSY_STATUSES:
             raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
         raise
-    _log.info("recorded", index=index, new=written.new, known=written.known)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -30,6 +30,7 @@ from indexer.errors import InvalidConfig
 Analyzer = Literal["bilingual", "english", "cjk", "smartcn", "standard"]
 VectorIndex = Literal["int8_hnsw", "bbq_hnsw", "hnsw"]
 Mode = Literal["fused", "rrf", "bm25", "knn", "off"]
+Wording = Literal["shop", "media"]
 
 VECTOR_DIMS_MAX = 4096
 KEYWORD_CHARS_MAX = 1024
@@ -68,6 +69,10 @@ class IndexConfig(BaseModel):
     mappings: dict[str, dict[str, Any]] = Field(default_factory=dict)
     # Fields of codes: a search for nothing but a code has its product first.
     codes: tuple[str, ...] = ()
+    # Whether reasons may say that something was bought or put in a cart.
+    wording: Wording = "shop"
+    # Half life of what is trending; the windows of the signals of popularity keep to it.
+    trending_half_life_hours: float = Field(720.0, ge=0.25, le=87_600)
 
     @field_validator("history_from")
     @classmethod

@@ -63,13 +63,14 @@ class Sampling:
     `gap_days_max`: the state is up to this much older than the purchase, as it is when serving
     with a model and counts that are not of this minute. `strangers`: share of cases of shoppers
     without a profile at the moment, more where the known ones do not make up the number.
-    `frozen`: the oldest state there is, as when measuring.
+    `frozen`: the oldest state there is, as when measuring; `follows`: the latest one.
     """
 
     cases: int
     gap_days_max: float = 35.0
     strangers: float = 0.1
     frozen: bool = False
+    follows: bool = False
     recency_half_life_days: float = 150.0
     style: SpanStyle = field(default_factory=SpanStyle)
 
@@ -282,5 +283,7 @@ def moment_before(
     first = int(np.searchsorted(at, begun - gap, side="left"))
     if last < 0:
         return None
+    if sampling.follows:
+        return last
     drawn = 0 if sampling.frozen else int(random.integers(min(first, last), last + 1))
     return last if at[drawn] < known <= at[last] else drawn

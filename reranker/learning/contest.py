@@ -43,8 +43,11 @@ from reranker.learning.progress import Progress
 from reranker.learning.run import Learned
 from reranker.learning.schedule import Schedule
 from reranker.learning.warm_start import Parent
-from reranker.learning.world import World
+from reranker.learning.world import Propose, World
+from reranker.retrieval.candidates import Candidates
 from reranker.signals import definition, drift
+from reranker.signals.item_table import ItemTable
+from reranker.signals.past import Past
 
 TOKENS = ["query", "item", "shopper", *definition.FAMILIES]
 INT8_LOSS_MAX = 0.002  # held-out MRR that int8 weights may cost
@@ -126,16 +129,36 @@ class Contest:
         return None if lists is None else scored_by(scorer, lists, self.world, serving)
 
     def _assembled(self, cases: Sequence[Case], by: Artifact, at_cut: Moment) -> ListSet | None:
-        """Whole lists of cases of the cut and later, by moment, as an artifact sees them."""
+        """Whole lists of cases of the cut and later, by moment, as an artifact sees them.
+
+        What stands in a list without a search is what the world proposes, not what the artifact's
+        own table would: scores of the same rows are compared.
+        """
         if not cases:
             return None
-        at = self.plan.at
-        own = replace(self.world, tables=[by.item_table], table_of_moment=[0] * len(at))
+        at, world = self.plan.at, self.world
+        own = replace(
+            world,
+            tables=[by.item_table],
+            table_of_moment=[0] * len(at),
+            propose=None if world.propose is None else _proposed_by(world),
+        )
         whole = Assembly(keep=None, windows=(_window(self.world),), keyword_jitter=0.0)
         first, end = at.index(self.plan.cut), cases[-1].moment + 1
-        replayed = enumerate(moments.replay(self.read.events, at[first:end], at_cut), start=first)
+        folded = moments.replay(self.read.events, at[first:end], at_cut, own.half_life_hours)
+        replayed = enumerate(folded, start=first)
         (lists,) = dataset.assemble([(cases, whole)], replayed, own)
         return lists
+
+
+def _proposed_by(world: World) -> Propose:
+    """What a world proposes, whichever table its lists are seen with."""
+
+    def propose(case: Case, moment: Moment, _table: ItemTable) -> tuple[Candidates, Past]:
+        assert world.propose is not None  # noqa: S101 - asked for where there is one
+        return world.propose(case, moment, world.table_at(case.moment))
+
+    return propose
 
 
 def _window(world: World) -> int:

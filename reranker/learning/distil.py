@@ -106,7 +106,9 @@ def _lists(
     """Lists for nobody, of what a rescorer would get."""
     window = Assembly(keep=None, windows=(WINDOW,), keyword_jitter=0.0, seed=schedule.seed)
     jobs = [(_for_nobody(cases), window) for cases in (made.train, made.held_out)]
-    replayed = enumerate(moments.replay(read.events, made.at))
+    replayed = enumerate(
+        moments.replay(read.events, made.at, half_life_hours=world.half_life_hours)
+    )
     train, held_out = dataset.assemble(jobs, replayed, world)
     return train, held_out
 

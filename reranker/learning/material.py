@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from indexer.behaviour import journal
 from indexer.behaviour.event import BehaviourEvent, query_key
 from indexer.behaviour.journal_index import QUERIES
+from indexer.behaviour.popularity import USUAL_HALF_LIFE_HOURS
 from indexer.catalogue.context_keys import USUAL, ContextKeys
 from indexer.catalogue.generation import Generation
 from indexer.embedding.encoder import open_encoder
@@ -46,7 +47,8 @@ Find = Callable[[Sequence[str], int], tuple[list[Candidates], Vectors]]
 class Material:
     """Events in time order, logged searches, goods, and how to find candidates for queries.
 
-    `context_keys` are those that the index declares, `judged` grades of items by query.
+    `context_keys` are those that the index declares, `half_life_hours` that of what is trending in
+    it; `judged` grades of items by query.
     """
 
     events: list[BehaviourEvent]
@@ -54,6 +56,7 @@ class Material:
     goods: Goods
     find: Find
     context_keys: ContextKeys = field(default_factory=lambda: USUAL)
+    half_life_hours: float = USUAL_HALF_LIFE_HOURS
     judged: Grades = field(default_factory=dict)
 
     @cached_property
@@ -108,6 +111,7 @@ def read(
         goods=catalogue.read(es, valkey, generation),
         find=lambda queries, window: _find(es, generation, queries, window),
         context_keys=generation.config.context,
+        half_life_hours=generation.config.trending_half_life_hours,
         judged=judged or {},
     )
 

@@ -17,6 +17,7 @@ from indexer.behaviour import (
     trending,
 )
 from indexer.behaviour.event import BehaviourEvent
+from indexer.behaviour.popularity import USUAL_HALF_LIFE_HOURS
 from indexer.behaviour.query_stats import QueryStats
 from indexer.behaviour.shopper_profile import ShopperProfile
 
@@ -56,10 +57,13 @@ class Moment:
 
 
 def replay(
-    events: Sequence[BehaviourEvent], at: Sequence[float], begun: Moment | None = None
+    events: Sequence[BehaviourEvent],
+    at: Sequence[float],
+    begun: Moment | None = None,
+    half_life_hours: float = USUAL_HALF_LIFE_HOURS,
 ) -> Iterator[Moment]:
     """The moments `at`, oldest first; `events` in time order. Those up to a moment that is `begun`
-    with are not folded again.
+    with are not folded again. `half_life_hours` is the index's, of what is trending.
 
     A yielded moment reads the live dictionary: use it up before asking for the next.
     """
@@ -72,7 +76,8 @@ def replay(
             chunk = events[done : min(done + CHUNK_EVENTS, end)]
             baskets = {key: values.get(key) for key in state.basket_keys(chunk)}
             keys = state.keys_for(chunk, baskets)
-            values.update(state.fold({key: values.get(key) for key in keys}, chunk))
+            before = {key: values.get(key) for key in keys}
+            values.update(state.fold(before, chunk, half_life_hours))
             done += len(chunk)
         yield Moment(moment, values)
 

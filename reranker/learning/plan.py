@@ -4,7 +4,8 @@
               training cases           | held-out cases: state frozen at the cut
               training cases ........................ (refit, after measuring)
 
-The gap between state and purchase is the same when training, when measuring and when serving.
+The gap between state and purchase is the same when training, when measuring and when serving, as
+far as the schedule does not say that the state follows the held-out cases.
 Shoppers whose whole life lies within the gap are learned from with a state of the moment before.
 """
 
@@ -169,14 +170,21 @@ def _held_out(
     sampling: Sampling,
     schedule: Schedule,
 ) -> list[Case]:
-    """Measured with the state of the cut; shoppers who came later with their own of that moment."""
-    moment = at.index(cut)
+    """Measured with the state of the cut; shoppers who came later with their own of that moment,
+    and all lists where the schedule says so.
+    """
+    moment, follows = at.index(cut), schedule.held_out_state == "moment"
     fewer = replace(
-        sampling, cases=schedule.held_out_cases, recency_half_life_days=1e6, frozen=True
+        sampling,
+        cases=schedule.held_out_cases,
+        recency_half_life_days=1e6,
+        frozen=True,
+        follows=follows,
     )
     found = making.derived(events, titles, at[moment:], fewer, schedule.seed + 1, since=cut)
     searched = [s for s in searches if s.time > cut]
-    found += making.logged(searched, [e for e in events if e.timestamp > cut], [cut])
+    later = [e for e in events if e.timestamp > cut]
+    found += making.logged(searched, later, at[moment:] if follows else [cut])
     return _sorted([replace(case, moment=moment + case.moment) for case in found])
 
 

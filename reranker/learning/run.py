@@ -126,6 +126,7 @@ def prepare(
         tables=every,
         table_of_moment=of_moment,
         context_keys=material.context_keys,
+        half_life_hours=material.half_life_hours,
     )
     return made, world
 
@@ -149,6 +150,7 @@ def prepare_visits(
         tables=every,
         table_of_moment=of_moment,
         context_keys=material.context_keys,
+        half_life_hours=material.half_life_hours,
         propose=Proposer(goods),
     )
     return made, world
@@ -244,8 +246,9 @@ def assembled(
     jobs = [(made.train, training), (made.held_out, serving), (made.late, training)]
     told = progress("lists", sum(len(cases) for cases, _ in jobs))
     kept: list[Moment] = []
-    replayed = moments.keeping(moments.replay(events, made.at), made.cut, kept)
-    train, held_out, late = dataset.assemble(jobs, enumerate(replayed), world, told)
+    replayed = moments.replay(events, made.at, half_life_hours=world.half_life_hours)
+    kept_too = moments.keeping(replayed, made.cut, kept)
+    train, held_out, late = dataset.assemble(jobs, enumerate(kept_too), world, told)
     return None if train is None or held_out is None else Lists(train, held_out, late, *kept)
 
 

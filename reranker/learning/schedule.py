@@ -27,6 +27,10 @@ class Schedule(BaseModel):
     )
     held_out_visits: int = Field(1500, ge=1, description="Visits to measure those on.")
     held_out_days: float = Field(35.0, gt=0, description="The last days, kept to measure on.")
+    held_out_state: Literal["cut", "moment"] = Field(
+        "cut",
+        description="What is measured with: the state as those days begin, or of each list's time.",
+    )
     gap_days_max: float = Field(35.0, ge=0, description="How stale the state may be.")
     moment_spacing_days: float = Field(7.0, gt=0)
     moments_max: int = Field(24, ge=2)

@@ -103,7 +103,12 @@ def plan(
         [it for it in every if it.begun > cut],
     )
     moment = at.index(cut)
-    measured = Sampling(cases=schedule.held_out_visits, frozen=True, strangers=schedule.strangers)
+    measured = Sampling(
+        cases=schedule.held_out_visits,
+        frozen=True,
+        follows=schedule.held_out_state == "moment",
+        strangers=schedule.strangers,
+    )
     random = np.random.default_rng(schedule.seed)
     train = _cases(early, [t for t in at if t < cut], first_seen, sampling, random, SEEDED_SHARE)
     held_out = _cases(late, at[moment:], first_seen, measured, random, 0.0)

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.behaviour.popularity import USUAL_HALF_LIFE_HOURS
 from indexer.catalogue.context_keys import USUAL, ContextKeys
 from reranker.learning.cases import Case
 from reranker.learning.goods import Goods
@@ -35,6 +36,7 @@ class World:
     table_of_moment: Sequence[int]
     propose: Propose | None = None
     context_keys: ContextKeys = field(default_factory=lambda: USUAL)
+    half_life_hours: float = USUAL_HALF_LIFE_HOURS
 
     def table_at(self, moment: int) -> ItemTable:
         """The table that a moment reads."""

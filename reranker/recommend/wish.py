@@ -22,9 +22,10 @@ class Wish:
 
     `seeds` are items to start from in place of the shopper's history (an item's page, a cart);
     `session` are items looked at in this visit, which count as the newest of the history; `filter`
-    is an Elasticsearch query that every item must match. Without `repeats` nothing comes that the
-    shopper has touched before; what is `hidden` never comes. `diversity` is the dial, None:
-    as the index is configured. `shopper` is a pseudonym.
+    is an Elasticsearch query that every item must match, and so are those of the shop's rules in
+    `ruled`. Without `repeats` nothing comes that the shopper has touched before; what is `hidden`
+    never comes. `diversity` is the dial, None: as the index is configured. `shopper` is a
+    pseudonym.
     """
 
     generation: Generation
@@ -36,6 +37,7 @@ class Wish:
     repeats: bool = True
     hidden: frozenset[str] = frozenset()
     filter: Mapping[str, Any] | None = None
+    ruled: tuple[Mapping[str, Any], ...] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     diversity: float | None = None
@@ -45,6 +47,11 @@ class Wish:
         """How much variety is wanted, from 0 to 1."""
         usual = self.generation.config.diversity.default
         return usual if self.diversity is None else self.diversity
+
+    @property
+    def must(self) -> list[Mapping[str, Any]]:
+        """What every item must match."""
+        return [*([] if self.filter is None else [self.filter]), *self.ruled]
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ def _wish(body: dict[str, Any]) -> Wish:
     generation = generation_of(required(body, "index", str))
     wanted, context = _object(body, "filter"), _object(body, "context") or {}
     rules = process().rules.find(generation.index)
+    found = ruling.effects_without_words(rules, wanted, context, process().clock())
     people = (_text(body, "user_id"), session_id, _text(body, "client_id"))
     return Wish(
         generation=generation,
@@ -76,8 +77,9 @@ def _wish(body: dict[str, Any]) -> Wish:
         strategy=cast(Strategy, strategy),
         size=size,
         repeats=repeats,
-        hidden=ruling.hidden_without_words(rules, wanted, context, process().clock()),
+        hidden=frozenset(found.hidden),
         filter=wanted,
+        ruled=found.filters,
         context=context,
         headers=forwarded_headers(request.headers),
         diversity=dial(body["diversity"], "diversity") if "diversity" in body else None,

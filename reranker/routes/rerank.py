@@ -81,6 +81,7 @@ def _explain(
         ordered=ranked.ordered,
         read_titles=read_titles,
         language=explaining.language_of(given.context),
+        wording="shop" if given.generation is None else given.generation.config.wording,
     )
     for item, told in zip(items, list_.told([it["id"] for it in items], deadline), strict=True):
         if told is not None:

@@ -57,7 +57,7 @@ def _offered(generation: Generation, text: str, deadline: Deadline) -> tuple[lis
             generation.index,
             generation.config,
             text,
-            hidden=ruling.hidden_without_words(rules, None, {}, process().clock()),
+            narrowing=ruling.effects_without_words(rules, None, {}, process().clock()).narrowing,
             headers=forwarded_headers(request.headers),
             timeout_seconds=deadline.left(),
         )

@@ -5,7 +5,7 @@ for yet. It is read with the rights of whoever asks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,18 +32,20 @@ def ask(
     config: IndexConfig,
     text: str,
     *,
-    hidden: Iterable[str],
+    narrowing: Sequence[Mapping[str, Any]],
     headers: Mapping[str, str],
     timeout_seconds: float,
 ) -> list[str]:
-    """Completions of `text`, best first, as the catalogue spells them; raises Incomplete."""
+    """Completions of `text`, best first, as the catalogue spells them, of products that satisfy
+    `narrowing`; raises Incomplete.
+    """
     if not query_key(text):
         return []
     try:
         answer = nodes.ask(
             "POST",
             f"/{index}/_search",
-            orjson.dumps(body(config, text, hidden)),
+            orjson.dumps(body(config, text, narrowing)),
             {"Content-Type": JSON, "Accept": JSON, **headers},
             timeout_seconds=timeout_seconds,
         )
@@ -57,7 +59,7 @@ def ask(
     return completions(config, text, [hit.get("_source") or {} for hit in hits])
 
 
-def body(config: IndexConfig, text: str, hidden: Iterable[str]) -> dict[str, Any]:
+def body(config: IndexConfig, text: str, narrowing: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The search for products whose title has `text`, the last word of it begun, or whose brand or
     category begins so.
     """
@@ -73,7 +75,8 @@ def body(config: IndexConfig, text: str, hidden: Iterable[str]) -> dict[str, Any
         "query": {
             "bool": {
                 "should": [{"multi_match": titled}, *begun],
-                "must_not": [{"ids": {"values": sorted(hidden)}}],
+                "minimum_should_match": 1,
+                "filter": list(narrowing),
             }
         },
         "size": LOOKED_AT,

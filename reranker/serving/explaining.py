@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from indexer.catalogue.generation import Generation
+from indexer.catalogue.mapping import Wording
 from indexer.telemetry import log
 from reranker.fusion import attribution
 from reranker.fusion.attribution import Attribution
@@ -43,7 +44,8 @@ class Told:
 class Explainable:
     """A ranked list, how to read its items' titles, and which language was asked for.
 
-    `named` are the scores of what stands there by its code, also of what the list does not have.
+    `named` are the scores of what stands there by its code, also of what the list does not have;
+    `wording` is that of the index.
     """
 
     fused: Fused
@@ -52,6 +54,7 @@ class Explainable:
     read_titles: ReadTitles
     language: str | None
     named: Mapping[str, float] = field(default_factory=dict)
+    wording: Wording = "shop"
 
     def told(self, ids: Sequence[str], deadline: Deadline) -> list[Told | None]:
         """Each of `ids` explained; None where the list does not have it and no code names it."""
@@ -95,7 +98,7 @@ class Explainable:
         title = called.get(why.item_id) if why.item_id is not None else None
         return Told(
             explanation=explanation.of(grounds, row, score, called),
-            sentence=sentences.say(why, language, title),
+            sentence=sentences.say(why, language, title, self.wording),
             attention=explanation.attention(grounds, row, called),
         )
 

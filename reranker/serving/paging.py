@@ -118,6 +118,7 @@ def _told(
         read_titles=read_titles,
         language=explaining.language_of(options.context),
         named=ranking.named(),
+        wording=call.generation.config.wording,
     ).told(ids, call.deadline)
 
 

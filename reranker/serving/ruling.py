@@ -40,16 +40,15 @@ def under_rules(call: Call, now: float) -> Call:
     return under(call, effects.of(call.rules.matching(seen)))
 
 
-def hidden_without_words(
+def effects_without_words(
     rules: RuleSet, wanted: Mapping[str, Any] | None, context: Mapping[str, Any], now: float
-) -> frozenset[str]:
-    """What is hidden where nobody searches: by rules that no query must read for, of those goods
-    that the filter `wanted` asks for.
+) -> Effects:
+    """The effects where nobody searches, of which those that narrow hold: of rules that no query
+    must read for, of those goods that the filter `wanted` asks for.
     """
     if not rules:
-        return frozenset()
-    seen = matching.seen("", clause.clauses(wanted), context, now)
-    return frozenset(effects.of(rules.matching(seen)).hidden)
+        return NO_EFFECTS
+    return effects.of(rules.matching(matching.seen("", clause.clauses(wanted), context, now)))
 
 
 def under(call: Call, found: Effects) -> Call:

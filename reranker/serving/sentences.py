@@ -1,13 +1,15 @@
 """Reasons in words that a shopper understands, in English and Chinese. Pure.
 
 None speaks of goods: a fund is bought and an article is read as well. Only those of purchases,
-carts and prices speak of buying.
+carts and prices speak of buying; in the wording of media they do not, as what counts as a purchase
+or a cart there is a share or a like.
 A sentence of a deed names its item; where its title is not known, the one under `…_unnamed` is
 said instead.
 """
 
 from collections.abc import Mapping
 
+from indexer.catalogue.mapping import Wording
 from reranker.serving.reasons import Reason
 
 ENDS = (".", "!", "?", "\N{IDEOGRAPHIC FULL STOP}")
@@ -108,12 +110,66 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "same_domain": ("From the section you are in.", "来自您正在浏览的版块。"),
     "fits": ("Fits your search.", "符合您的搜索。"),
 }
+_CHOSEN = ("You chose this before.", "您以前选过。")
+_CHOSEN_WITH = (
+    "Often chosen together with {title}, which you chose.",
+    "常与您选过的{title}一起被选择。",
+)
+_CHOSEN_WITH_UNNAMED = (
+    "Often chosen together with something you chose before.",
+    "常与您选过的内容一起被选择。",
+)
+_BECAUSE = ("Because you chose {title}.", "因为您选过{title}。")
+_BECAUSE_UNNAMED = ("Because of what you chose before.", "基于您以前的选择。")
+_LIKE = ("Similar to {title}, which you chose.", "与您选过的{title}相似。")
+_LIKE_UNNAMED = ("Similar to something you chose before.", "与您选过的内容相似。")
+# Those that speak of buying, where nothing is sold.
+OF_MEDIA: Mapping[str, tuple[str, str]] = {
+    "bought_before": _CHOSEN,
+    "in_cart": _CHOSEN,
+    "bought_with_purchase": _CHOSEN_WITH,
+    "bought_with_purchase_unnamed": _CHOSEN_WITH_UNNAMED,
+    "bought_with_cart": _CHOSEN_WITH,
+    "bought_with_cart_unnamed": _CHOSEN_WITH_UNNAMED,
+    "bought_with_view": (
+        "Often chosen together with {title}, which you looked at.",
+        "常与您看过的{title}一起被选择。",
+    ),
+    "bought_with_view_unnamed": (
+        "Often chosen together with something you looked at.",
+        "常与您看过的内容一起被选择。",
+    ),
+    "bought_with_seed": ("Often chosen together with {title}.", "常与{title}一起被选择。"),
+    "bought_with_seed_unnamed": (
+        "Often chosen together with an item on this page.",
+        "常与本页的内容一起被选择。",
+    ),
+    "once_bought_with": ("Has been chosen together with {title}.", "曾与{title}一起被选择。"),
+    "once_bought_with_unnamed": (
+        "Has been chosen together with something you chose before.",
+        "曾与您选过的内容一起被选择。",
+    ),
+    "because_purchase": _BECAUSE,
+    "because_purchase_unnamed": _BECAUSE_UNNAMED,
+    "because_cart": _BECAUSE,
+    "because_cart_unnamed": _BECAUSE_UNNAMED,
+    "like_purchase": _LIKE,
+    "like_purchase_unnamed": _LIKE_UNNAMED,
+    "like_cart": _LIKE,
+    "like_cart_unnamed": _LIKE_UNNAMED,
+    "others_bought": ("Others chose this.", "其他人也选过。"),
+    "trending": ("Chosen more than usual these days.", "近期选择的人增多。"),
+}
+_IN: Mapping[Wording, Mapping[str, tuple[str, str]]] = {
+    "shop": SENTENCES,
+    "media": {**SENTENCES, **OF_MEDIA},
+}
 
 
-def say(told: Reason, language: str, title: str | None) -> str:
+def say(told: Reason, language: str, title: str | None, wording: Wording = "shop") -> str:
     """The sentence; `language` beginning with `zh` is Chinese, every other one English."""
     unnamed = told.item_id is not None and not title
-    english, chinese = SENTENCES[f"{told.key}_unnamed" if unnamed else told.key]
+    english, chinese = _IN[wording][f"{told.key}_unnamed" if unnamed else told.key]
     sentence = chinese if language.casefold().startswith("zh") else english
     if title and title.endswith(ENDS) and sentence.endswith("{title}" + sentence[-1]):
         sentence = sentence[:-1]

@@ -72,6 +72,7 @@ def popularity(situation: Situation, into: Array) -> None:
         records["decayed"],
         records["total"],
         records["buyers"].view("<u8"),
+        situation.popularity.pace,
         situation.popularity.now,
         into,
     )
@@ -83,7 +84,7 @@ def _rate(decayed: float, half_life: float) -> float:
     return decayed / half_life * math.log(2.0) + _TREND_FLOOR
 
 
-@compiled(DOUBLES, DOUBLES, DOUBLE_ROWS, FLOAT_BLOCKS, FLOAT_ROWS, HASH_ROWS, NUMBER, INTO)
+@compiled(DOUBLES, DOUBLES, DOUBLE_ROWS, FLOAT_BLOCKS, FLOAT_ROWS, HASH_ROWS, DOUBLES, NUMBER, INTO)
 def _popularity(
     reference: Doubles,
     first: Doubles,
@@ -91,15 +92,20 @@ def _popularity(
     decayed: Array,
     total: Array,
     buyers: NDArray[np.uint64],
+    pace: Doubles,
     now: float,
     into: Array,
 ) -> None:
-    """Columns of `popularity.RECORD`, as `popularity.Popularity` reads them."""
+    """Columns of `popularity.RECORD`, as `popularity.Popularity` reads them; a day of what decays
+    is as long as each item's `pace` says.
+    """
     n = len(total)
     sum_30, sum_120 = 0.0, 0.0
     for i in range(n):
         age_days = (
-            max(now - reference[i], 0.0) / DAY_SECONDS if math.isfinite(reference[i]) else 0.0
+            max(now - reference[i], 0.0) / DAY_SECONDS / pace[i]
+            if math.isfinite(reference[i])
+            else 0.0
         )
         left_30 = 2.0 ** (-age_days / HALF_LIVES_DAYS[DAY_30])
         bought_1 = decayed[i, PURCHASE, DAY_1] * 2.0 ** (-age_days / HALF_LIVES_DAYS[DAY_1])

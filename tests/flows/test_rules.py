@@ -435,6 +435,29 @@ def test_what_is_hidden_everywhere_is_not_recommended(desk: Desk, stack: Stack, 
     everywhere(lambda: recommended(context={"device": "phone"})[0] == third)
 
 
+def test_what_a_rule_leaves_out_everywhere_is_not_recommended(
+    desk: Desk, stack: Stack, index: str, es: Elasticsearch
+) -> None:
+    def recommended(**more: Any) -> tuple[list[str], Any]:
+        sent = {"index": index, "item_ids": ["lamp-1"], "strategy": "content", "size": 5, **more}
+        status, _, answer = raw(stack, "POST", "/recommend", sent)
+        assert status == 200, answer
+        return [item["id"] for item in answer["items"]], answer["degraded"]
+
+    first, second, third = recommended()[0][:3]
+    desk.draft("later", {"filter": {"bool": {"must_not": [{"ids": {"values": [first]}}]}}}, when={})
+    desk.draft("for-a-search", {"filter": {"ids": {"values": ["lamp-1"]}}}, when=WHEN)
+    desk.publish()
+    everywhere(lambda: recommended()[0][:2] == [second, third])
+    one = {"ids": {"values": [first, second]}}
+    assert recommended(filter=one) == ([second], None)
+    found = es.get(index=RULES_INDEX, id=index)["_source"]
+    for rule in found["live"]:
+        rule["then"]["filter"] = {"no_such_query": {}}
+    es.index(index=RULES_INDEX, id=index, document=found, refresh=True)
+    everywhere(lambda: recommended(filter=one) == ([first, second], "rules_refused"))
+
+
 @pytest.mark.parametrize(
     ("then", "said"),
     [

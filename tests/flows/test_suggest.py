@@ -84,9 +84,11 @@ def test_what_nobody_searched_for_yet_is_completed_from_the_catalogue(
         {"id": "b", "title": "Desk lamp, wired", "brand": "Acme"},
         {"id": "c", "title": "无线耳机", "brand": "Acme"},
         {"id": "d", "title": "Wireless secret", "brand": "Acme"},
+        {"id": "e", "title": "Wireless later", "updated_at": "2999-01-01T00:00:00Z"},
     ]
     commands.sent(name, commands.feed(tmp_path, *goods))
-    hidden = {"when": {}, "then": {"hide": ["d"]}}
+    hidden: Any = {"when": {}, "then": {"hide": ["d"]}}
+    hidden["then"]["filter"] = {"range": {"updated_at": {"lte": "now"}}}
     assert raw(stack, "PUT", f"/{name}/_rules/secret", hidden)[0] in (200, 201)
     assert raw(stack, "POST", f"/{name}/_rules/_publish")[0] == 200
     everywhere(lambda: "Wireless secret" not in texts(stack, name, "wire"))

@@ -185,7 +185,7 @@ def test_suggestions_say_that_they_are_without_the_catalogue(
             "no-such-index",
             shop.config,
             "l",
-            hidden=(),
+            narrowing=(),
             headers={},
             timeout_seconds=10,
         )

@@ -17,6 +17,8 @@ from indexer.catalogue.generation import Generation
 from indexer.embedding.encoder import open_encoder
 from reranker.app import create_app
 from reranker.retrieval.node import Nodes
+from reranker.rules import rule
+from reranker.rules.matching import RuleSet
 from reranker.serving import titles
 from reranker.serving.process import Process
 from reranker.serving.titles import NamesSeen
@@ -75,6 +77,23 @@ def test_without_elasticsearch_what_valkey_knows_is_recommended(
     left = asked(create_app(away(process)).test_client(), shop, item_ids=["lamp-b"])
     assert left["degraded"] == "elasticsearch_unavailable"
     assert ids(left) == ["mug"]
+
+
+@pytest.mark.usefixtures("sold")
+def test_what_no_rule_can_be_asked_about_is_not_recommended(
+    process: Process, shop: Generation
+) -> None:
+    class Rules:
+        def find(self, index: str) -> RuleSet:
+            then = {"filter": {"ids": {"values": ["mug"]}}}
+            return RuleSet([rule.read({"when": {}, "then": then}, index, "r")])
+
+    under: Any = {"rules": Rules()}
+    there = create_app(dataclasses.replace(process, **under)).test_client()
+    assert ids(asked(there, shop, item_ids=["lamp-b"])) == ["mug"]
+    left = create_app(dataclasses.replace(away(process), **under)).test_client()
+    found = asked(left, shop, item_ids=["lamp-b"])
+    assert (ids(found), found["degraded"]) == ([], "elasticsearch_unavailable")
 
 
 @pytest.mark.parametrize("sold", ["lamp-b"], indirect=True)

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.behaviour import copurchase, popularity, query_stats, shopper_profile, state, watermark
+from indexer.behaviour import (
+    copurchase,
+    popularity,
+    query_stats,
+    shopper_profile,
+    state,
+    trending,
+    watermark,
+)
 from indexer.behaviour.event import BehaviourEvent
 from indexer.identity import hash64
 
@@ -109,6 +117,59 @@ def test_a_decayed_count_halves_in_its_half_life() -> None:
     values = folded([event()])
     counts = popular(values, "a", day=30.0).decayed[0, popularity.PURCHASE]
     np.testing.assert_allclose(counts, [2.0 ** (-30 / h) for h in popularity.HALF_LIVES_DAYS])
+
+
+def by_half_life(hours: float, *chunks: Sequence[BehaviourEvent]) -> dict[str, bytes]:
+    values: dict[str, bytes] = {}
+    for chunk in chunks:
+        before = {key: values.get(key) for key in state.keys_for(chunk)}
+        values.update(state.fold(before, chunk, hours))
+    return values
+
+
+def test_counts_halve_in_the_half_lives_that_go_with_the_one_that_is_said() -> None:
+    counts = popular(by_half_life(24.0, [event()]), "a", day=1.0)
+    ladder = [h / 30.0 for h in popularity.HALF_LIVES_DAYS]
+    expected = [2.0 ** (-1.0 / h) for h in ladder]
+    np.testing.assert_allclose(counts.decayed[0, popularity.PURCHASE], expected, rtol=1e-6)
+    assert counts.total[0, popularity.PURCHASE] == 1
+    assert counts.pace[0] == pytest.approx(1 / 30)
+
+
+def test_the_usual_half_life_leaves_every_value_as_it_was() -> None:
+    found = [event(item, day=day) for item in "ab" for day in (0.0, 3.0)]
+    values = by_half_life(popularity.USUAL_HALF_LIFE_HOURS, found)
+    assert values == by_half_life(720.0, found) == folded(found)
+    assert len(values[state.popularity_key("a")]) == popularity.RECORD.itemsize
+    assert values[trending.BOARD].startswith(b"[[")
+
+
+def test_another_half_life_goes_on_with_what_a_steady_stream_would_have_left() -> None:
+    steady = [event(day=-n / 10) for n in range(5000, 0, -1)]
+    there = by_half_life(720.0, steady)
+    key, board = state.popularity_key("a"), trending.BOARD
+    again = {k: state.fold(there, [event()], 24.0)[k] for k in (key, board)}
+    fresh = by_half_life(24.0, [*steady, event()])
+    after, whole = (
+        popular(values, "a").decayed[0, popularity.PURCHASE] for values in (again, fresh)
+    )
+    np.testing.assert_allclose(after, whole, rtol=0.1)
+    counts = [dict(trending.decode(values[board]))["a"] for values in (again, fresh)]
+    assert counts[0] == pytest.approx(counts[1], abs=0.1)
+    back = state.fold(again, [event()], 720.0)
+    kept = popular(back, "a").total[0, popularity.PURCHASE]
+    assert (kept, len(back[key])) == (5002, popularity.RECORD.itemsize)
+
+
+def test_records_of_both_kinds_are_read_together() -> None:
+    usual, short = by_half_life(720.0, [event()]), by_half_life(24.0, [event()])
+    key, now = state.popularity_key("a"), START + DAY
+    both = popularity.unpack_many([usual[key], None, short[key]], now)
+    for row, alone in ((0, usual[key]), (1, None), (2, short[key])):
+        one = popularity.unpack_many([alone], now)
+        np.testing.assert_array_equal(both.decayed[row], one.decayed[0])
+    assert both.present.tolist() == [True, False, True]
+    assert not both.without(np.array([True, False, True])).present.any()
 
 
 def test_a_late_event_counts_by_its_own_age() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from indexer.behaviour.popularity import USUAL_HALF_LIFE_HOURS
 from indexer.catalogue import attach
 from indexer.catalogue.generation import read_stamp
 from indexer.catalogue.mapping import (
@@ -63,6 +64,9 @@ def test_an_index_without_a_stamp_is_refused_with_what_to_do() -> None:
         ("codes: [hitweave.id]", "no field of codes"),
         ("codes: ['']", "no field of codes"),
         ("dims: 5000", "dims"),
+        ("trending_half_life_hours: 0", "trending_half_life_hours"),
+        ("trending_half_life_hours: 6h", "trending_half_life_hours"),
+        ("trending_half_life_hours: .nan", "trending_half_life_hours"),
         ("colour: red", "colour"),
         ("- a list", "an object"),
         ("a: [", "YAML"),
@@ -82,6 +86,7 @@ def test_a_configuration_may_say_nothing(tmp_path: Path) -> None:
     path.write_text("")
     assert read_config(path, "shop") == read_config(None, "shop")
     assert read_config(None, "shop").application == ("shop",)
+    assert read_config(None, "shop").trending_half_life_hours == USUAL_HALF_LIFE_HOURS
 
 
 def test_what_is_searched_carries_the_names_of_the_user() -> None:

@@ -184,6 +184,11 @@ def test_the_plan_splits_by_time_alone() -> None:
     assert all(case.time > made.cut for case in made.held_out)
     assert all(case.time > made.cut for case in made.late)
     assert {made.at[case.moment] for case in made.held_out} == {made.cut}
+    follows = schedule.model_copy(update={"held_out_state": "moment"})
+    fresh = plan.plan(shop.events(), [], TITLES, follows)
+    assert fresh is not None
+    ends = [*fresh.at[1:], np.inf]
+    assert all(fresh.at[it.moment] < it.time <= ends[it.moment] for it in fresh.held_out)
     assert len(made.at) <= 8 + 1 + schedule.lively_moments
 
 

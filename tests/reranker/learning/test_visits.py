@@ -1,15 +1,18 @@
 """Visits become lists without a query; what they propose is what serving proposes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from indexer.behaviour.event import BehaviourEvent
 from reranker.evaluation import metrics
-from reranker.learning import measure, moments, run, visits
+from reranker.learning import contest, measure, moments, run, visits
 from reranker.learning.proposing import Proposer
 from reranker.learning.run import Learned
+from reranker.signals import definition
 from tests.reranker.learning import shop
 from tests.reranker.learning.test_gate import SMALL
 
@@ -55,6 +58,17 @@ def test_a_case_never_knows_what_it_is_to_foretell() -> None:
         assert not set(case.seeds) & set(case.labels)
         assert case.labels
     assert max(case.time for case in plan.train) <= plan.cut < min(c.time for c in plan.held_out)
+
+
+def test_what_is_measured_may_know_the_state_of_its_own_time() -> None:
+    events, items = shop.events(), set(map(str, range(24)))
+    follows = VISITS.model_copy(update={"held_out_state": "moment"})
+    for schedule, latest in ((VISITS, False), (follows, True)):
+        found = visits.plan(events, items, schedule)
+        assert found is not None
+        ends = [*found.at[1:], np.inf]
+        fresh = [found.at[it.moment] < it.time <= ends[it.moment] for it in found.held_out]
+        assert all(fresh) == latest
 
 
 def test_few_visits_are_learned_from_again_and_measured_once() -> None:
@@ -114,6 +128,27 @@ def test_what_is_learned_orders_better_than_the_sources_together(
     found, sources_alone = learned
     assert ndcg(found, "fused") > sources_alone + 0.1
     assert measure.reciprocal(found.scores["fused"], found.held_out).mean() > 0.5
+
+
+def test_what_serves_is_measured_on_the_lists_of_the_challenger() -> None:
+    material = replace(shop.material(), events=shop.rounds())
+    prepared = run.prepare_visits(material, VISITS)
+    assert prepared is not None
+    made, world = prepared
+    few: Any = Proposer(world.goods, window=6)  # as of many goods only some are proposed
+    own = replace(world, propose=few)
+    lists = run.assembled(material.events, made, own, VISITS)
+    assert lists is not None
+    table = own.tables[0]
+    other: Any = SimpleNamespace(item_table=replace(table, vectors=-table.vectors[::-1]))
+    nothing: Any = None
+    asked = contest.Contest(nothing, nothing, VISITS, material, made, own)
+    seen = asked._assembled(made.held_out, other, lists.at_cut)
+    assert seen is not None
+    np.testing.assert_array_equal(seen.start, lists.held_out.start)
+    np.testing.assert_array_equal(seen.item, lists.held_out.item)
+    taste = definition.NAMES.index("taste")
+    assert not np.array_equal(seen.signals[:, taste], lists.held_out.signals[:, taste])
 
 
 def test_seeds_are_in_the_past_and_not_among_the_proposals() -> None:

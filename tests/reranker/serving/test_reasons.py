@@ -9,7 +9,7 @@ import pytest
 from reranker.fusion.attribution import ITEM, QUERY, SHOPPER
 from reranker.serving.evidence import Deed, Evidence
 from reranker.serving.reasons import GROUNDS, Reason, reason, reasons
-from reranker.serving.sentences import SENTENCES, say
+from reranker.serving.sentences import OF_MEDIA, SENTENCES, say
 from reranker.signals import definition
 
 BAG = Deed("bag", "purchase", 3.0)
@@ -214,6 +214,17 @@ def test_what_is_no_sale_can_be_said_of_an_article(key: str) -> None:
     english, chinese = SENTENCES[key]
     assert not any(word in english for word in ("shop", "buy", "bought", "sell"))
     assert not any(word in chinese for word in ("买", "卖", "售", "货"))
+
+
+@pytest.mark.parametrize("key", [key for key in SENTENCES if any(w in key for w in OF_SALES)])
+def test_of_media_nothing_is_said_of_buying(key: str) -> None:
+    if "price" in key or key == "cheaper":
+        return
+    for language in ("en", "zh"):
+        said = say(Reason(key), language, "X", "media")
+        assert not any(word in said for word in ("ought", "cart", "买", "购"))
+        assert ("{title}" in OF_MEDIA[key][0]) == ("{title}" in SENTENCES[key][0])
+        assert said != say(Reason(key), language, "X")
 
 
 @pytest.mark.parametrize("key", SENTENCES)

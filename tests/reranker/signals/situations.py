@@ -36,9 +36,9 @@ def purchase(item: str, days_ago: float, user: str = "u", basket: str | None = N
     )
 
 
-def folded(events: Sequence[BehaviourEvent]) -> dict[str, bytes]:
+def folded(events: Sequence[BehaviourEvent], half_life_hours: float = 720.0) -> dict[str, bytes]:
     keys = state.keys_for(events)
-    return state.fold(dict.fromkeys(keys), events)
+    return state.fold(dict.fromkeys(keys), events, half_life_hours)
 
 
 def situation(
@@ -50,10 +50,11 @@ def situation(
     user: str | None = "u",
     prices: dict[str, float] | None = None,
     table: bool = False,
+    half_life_hours: float = 720.0,
     **changes: Any,
 ) -> Situation:
     """The candidates `ids`, in keyword order; those at odd places were not found by vectors."""
-    values = folded(events) if events else {}
+    values = folded(events, half_life_hours) if events else {}
     titles, prices = titles or {}, prices or {}
 
     def cards(names: Sequence[str]) -> np.ndarray:

@@ -55,10 +55,12 @@ def test_machine_code_says_what_its_source_says(
 
 
 @settings(deadline=None)
-@given(bought)
-def test_popularity_is_read_as_its_records_say(deeds: list[tuple[str, float, str]]) -> None:
+@given(bought, st.sampled_from([720.0, 240.0]))
+def test_popularity_is_read_as_its_records_say(
+    deeds: list[tuple[str, float, str]], half_life_hours: float
+) -> None:
     events = [purchase(item, ago, user, basket=f"{ago:.0f}") for item, ago, user in deeds]
-    one = situation(list("abcde"), events)
+    one = situation(list("abcde"), events, half_life_hours=half_life_hours)
     known, found = one.popularity, build.columns(one)
     bought = known.decayed[:, PURCHASE]
     total, age = known.total[:, PURCHASE], known.last_age_days[:, PURCHASE]
