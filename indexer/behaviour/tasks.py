@@ -11,13 +11,13 @@ from typing import Any
 import redis
 from celery import Task, shared_task
 from celery.signals import worker_ready
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, settings, telemetry
 from indexer.behaviour import arrivals, feedback, fold, phrases
 from indexer.behaviour.arrivals import FOLD, QUEUE, Document
-from indexer.errors import ElasticsearchUnavailable, HitweaveError
+from indexer.errors import HitweaveError
 
 RECORD = "indexer.behaviour.tasks.record_queries"
 # Stays below the broker's visibility timeout, or the waiting task would be handed out twice.
@@ -44,6 +44,7 @@ class BehaviourTask(Task):  # type: ignore[misc]
 
 
 @shared_task(base=BehaviourTask, name=FOLD)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def fold_events(index: str) -> None:
     """Fold what has arrived for an index."""
     known = settings.load()
@@ -64,14 +65,10 @@ def fold_events(index: str) -> None:
 
 
 @shared_task(base=BehaviourTask, name=RECORD)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def record_queries(index: str, documents: list[Document]) -> None:
     """Journal query documents of ubi.read, as the sidecar sends them."""
-    try:
-        written = fold.record_queries(_clients(os.getpid())[0], index, documents)
-    except ApiError as error:
-        if error.status_code in fold.BUSY_STATUSES:
-            raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
-        raise
+    written = fold.record_queries(_clients(os.getpid())[0], index, documents)
     _log.info("recorded", index=index, new=written.new, known=written.known)
 
 
