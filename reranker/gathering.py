@@ -93,7 +93,7 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
             start, lambda items: process.memory.names(index, items), PER_SOURCE
         ),
         "trending": lambda: sources.popular(
-            basis.board, PER_SOURCE if wish.filter is None else trending.BOARD_MAX
+            basis.board, PER_SOURCE if wish.must_match is None else trending.BOARD_MAX
         ),
     }
     lists = {name: found[name]() if name in found else NOTHING for name in wish.sources}
@@ -101,7 +101,7 @@ def gathered(process: Process, wish: Wish, basis: Basis, deadline: Deadline) -> 
         _recall(process, index, lists)
     near, missing = _answered(process, wish, basis, names, asking, deadline)
     lists |= {name: near[name] for name in wish.sources if name in near}
-    if wish.filter is not None:
+    if wish.must_match is not None:
         lists = _matching(process, wish, lists, deadline)
     known = () if wish.repeats else past.shopper.ids(len(past.shopper))
     # A model has learned from lists merged in the usual way, and says itself what goes with seeds.
@@ -123,7 +123,7 @@ def _names(process: Process, wish: Wish, start: Past) -> _Names:
     if not len(start.history) or NAMELESS.issuperset(wish.sources):
         return _Names({}, ())
     ids = start.shopper.ids(len(start.history))
-    known = process.names.find(wish.generation.concrete, rights(wish.headers), ids)
+    known = process.names.find(wish.asked_at, rights(wish.headers), ids)
     return _Names(known, [item_id for item_id in ids if item_id not in known])
 
 
@@ -142,11 +142,15 @@ def _ask(process: Process, wish: Wish, basis: Basis, names: _Names, deadline: De
     text = sources.direction(start.vectors, start.recency_share)
     if text is not None and "content" in wish.sources:
         by_column = process.generations.has_id_column(generation)
-        searches["content"] = (generation.concrete, _by_content(text, wish, by_column=by_column))
+        searches["content"] = (wish.asked_at, _by_content(text, wish, by_column=by_column))
     if names.unknown:
-        searches[TITLES] = (generation.concrete, titles.body(generation, names.unknown))
+        searches[TITLES] = (wish.asked_at, titles.body(generation, names.unknown))
     return Several(
-        process.nodes, searches, wish.headers, timeout_seconds=deadline.left(SEARCH_SHARE)
+        process.nodes,
+        searches,
+        wish.headers,
+        ours=("collaborative",),  # nobody has rights to an index of ours; what it names is checked
+        timeout_seconds=deadline.left(SEARCH_SHARE),
     )
 
 
@@ -205,7 +209,7 @@ def _learn(process: Process, wish: Wish, names: _Names, response: Mapping[str, A
     names.known.update(read)
     if titles.is_whole(response):
         everyone = {item_id: read.get(item_id, titles.UNNAMED) for item_id in names.unknown}
-        process.names.keep(wish.generation.concrete, rights(wish.headers), everyone)
+        process.names.keep(wish.asked_at, rights(wish.headers), everyone)
 
 
 def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
@@ -217,7 +221,7 @@ def _matching(
 ) -> dict[str, Ranked]:
     """The lists without what the filter does not match; each as long as it is without one."""
     ids = sorted({item_id for found in lists.values() for item_id in found.ids})
-    query = {"bool": {"filter": [{"ids": {"values": ids}}, wish.filter]}}
+    query = {"bool": {"filter": [{"ids": {"values": ids}}, wish.must_match]}}
     hits = search(process, wish, {"query": query, "size": max(len(ids), 1)}, deadline)
     kept = {hit["_id"] for hit in hits}
     return {name: _only(found, kept) for name, found in lists.items()}
@@ -234,7 +238,7 @@ def search(
     """Hits of a search by their ids; raises fetch.Refused."""
     answer = process.nodes.ask(
         "POST",
-        f"/{wish.generation.concrete}/_search",
+        f"/{wish.asked_at}/_search",
         orjson.dumps({"_source": False, "track_total_hits": False, **body}),
         {"Content-Type": JSON, "Accept": JSON, **wish.headers},
         timeout_seconds=deadline.left(),

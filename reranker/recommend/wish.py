@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from indexer.catalogue.generation import Generation
+from reranker.retrieval.request import rights
 
 Strategy = Literal["hybrid", "collaborative", "content", "trending", "bought_together"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -24,7 +25,8 @@ class Wish:
     `session` are items looked at in this visit, which count as the newest of the history; `filter`
     is an Elasticsearch query that every item must match. Without `repeats` nothing comes that the
     shopper has touched before; what is `hidden` never comes. `diversity` is the dial, None:
-    as the index is configured. `shopper` is a pseudonym.
+    as the index is configured. `shopper` is a pseudonym. `target` is what the client calls the
+    index; its own rights, if `headers` name any, may hang on that name.
     """
 
     generation: Generation
@@ -38,6 +40,7 @@ class Wish:
     filter: Mapping[str, Any] | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
     diversity: float | None = None
 
     @property
@@ -45,6 +48,21 @@ class Wish:
         """How much variety is wanted, from 0 to 1."""
         usual = self.generation.config.diversity.default
         return usual if self.diversity is None else self.diversity
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether the client may see less than we do."""
+        return bool(rights(self.headers))
+
+    @property
+    def asked_at(self) -> str:
+        """The name that Elasticsearch is asked for goods by."""
+        return self.target if self.is_confined and self.target else self.generation.concrete
+
+    @property
+    def must_match(self) -> Mapping[str, Any] | None:
+        """The query that Elasticsearch must find every item by; None where it need not."""
+        return {"match_all": {}} if self.filter is None and self.is_confined else self.filter
 
     @property
     def sources(self) -> tuple[str, ...]:
