@@ -26,6 +26,7 @@ from indexer.settings import Settings
 
 SUPPORTED_MAJOR = 9
 SUPPORTED_MINOR_FROM = 2
+RETRIES = 3  # as the client has them
 BUSY = frozenset({429, 502, 503, 504})
 # A generation that is being replaced, a full disk, an index that somebody closed: all pass.
 CLOSED = frozenset({"cluster_block_exception", "index_closed_exception"})
@@ -33,19 +34,24 @@ P = ParamSpec("P")
 
 
 def elasticsearch(settings: Settings, **options: Any) -> Elasticsearch:
-    """A client of the configured cluster; makes no request. `options` go to the client."""
+    """A client of the configured cluster; makes no request. `options` go to the client.
+
+    Whatever they say of retries, each node is asked before the cluster counts as away.
+    """
+    nodes = settings.elasticsearch_nodes
     security: dict[str, Any] = {}
     if (authorization := settings.elasticsearch_authorization) is not None:
         security["headers"] = {"authorization": authorization}
     if settings.elasticsearch_ca_certs is not None:
         security["ca_certs"] = str(settings.elasticsearch_ca_certs)
     return Elasticsearch(
-        settings.elasticsearch_nodes,
+        nodes,
         **{
             "request_timeout": settings.elasticsearch_timeout_seconds,
             "retry_on_timeout": False,
             **security,
             **options,
+            "max_retries": max(options.get("max_retries", RETRIES), len(nodes) - 1),
         },
     )
 
