@@ -11,6 +11,7 @@
     │   └── IncompatibleIndex an existing index that cannot hold what is asked
     ├── CouldNotReach         exit 3: a server or a part is not there
     │   ├── ElasticsearchUnavailable
+    │   │   └── AccessDenied  it answers, but not to these credentials
     │   ├── ValkeyUnavailable
     │   ├── KafkaUnavailable
     │   ├── SidecarUnavailable
@@ -80,6 +81,10 @@ class CouldNotReach(HitweaveError):
 
 class ElasticsearchUnavailable(CouldNotReach):
     """Elasticsearch does not answer at its address."""
+
+
+class AccessDenied(ElasticsearchUnavailable):
+    """Elasticsearch does not accept Hitweave's own credentials, or they may not do this."""
 
 
 class ValkeyUnavailable(CouldNotReach):

@@ -17,7 +17,8 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from indexer import settings
+from indexer import addresses, settings
+from indexer.connections import valkey_advice
 from indexer.errors import ValkeyUnavailable
 from indexer.settings import Settings
 
@@ -145,8 +146,8 @@ def _send(known: Settings, task_id: str, task: dict[str, Any], queue: str) -> No
         )
     except (OperationalError, redis.RedisError, OSError) as error:
         raise ValkeyUnavailable(
-            f"the broker at {known.celery_broker_url} does not take work "
-            f"({type(error).__name__}): start it (`hitweave up`) or set HITWEAVE_BROKER_URL"
+            f"the broker at {addresses.shown(known.celery_broker_url)} does not take work "
+            f"({type(error).__name__}): {valkey_advice(error)}"
         ) from error
 
 

@@ -13,6 +13,7 @@ import orjson
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from indexer import addresses
 from indexer.errors import InvalidSettings
 
 TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -29,7 +30,9 @@ KAFKA_OPTIONS_OURS = frozenset(
 class Checked(BaseSettings):
     """Settings of HITWEAVE_* variables that are read as a whole or not at all."""
 
-    model_config = SettingsConfigDict(env_prefix="HITWEAVE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HITWEAVE_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     def problems(self) -> list[str]:
         """Relations that do not hold, each as a sentence that says what to change."""
@@ -55,17 +58,27 @@ class Settings(Checked):
     """Where the servers are, how much work at once, and how long to wait."""
 
     elasticsearch_url: str = Field(
-        "http://127.0.0.1:9200", description="Address of Elasticsearch, several with commas."
+        "http://127.0.0.1:9200",
+        repr=False,
+        description="Address of Elasticsearch, several with commas; may name user:password@.",
     )
     elasticsearch_api_key: SecretStr | None = Field(
-        None, description="API key, where security is on."
+        None, description="API key, where security is on: `encoded`, or `id:api_key`."
     )
-    elasticsearch_ca_certs: Path | None = Field(None, description="CA bundle of the cluster.")
+    elasticsearch_ca_certs: Path | None = Field(
+        None, description="CA bundle of the cluster, where the system does not trust it."
+    )
     elasticsearch_timeout_seconds: float = Field(
         30.0, gt=0, description="How long a worker waits for one answer of Elasticsearch."
     )
-    valkey_url: str = Field("redis://127.0.0.1:6379/0", description="Address of Valkey or Redis.")
-    broker_url: str | None = Field(None, description="Celery broker; default: valkey_url.")
+    valkey_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        repr=False,
+        description="Address of Valkey or Redis; with a password redis://:password@host:6379/0.",
+    )
+    broker_url: str | None = Field(
+        None, repr=False, description="Celery broker; default: valkey_url."
+    )
     sidecar_url: str = Field(
         "http://127.0.0.1:8600", description="Address of the sidecar, for the command line."
     )
@@ -150,6 +163,18 @@ class Settings(Checked):
         return self.models or self.home / "models"
 
     @property
+    def elasticsearch_nodes(self) -> list[str]:
+        """Addresses of Elasticsearch without the credentials that may stand in them."""
+        return addresses.nodes(self.elasticsearch_url)
+
+    @property
+    def elasticsearch_authorization(self) -> str | None:
+        """The Authorization header of Hitweave's own requests; None where it has no credentials."""
+        if self.elasticsearch_api_key is not None:
+            return addresses.api_key(self.elasticsearch_api_key.get_secret_value())
+        return addresses.basic(self.elasticsearch_url)
+
+    @property
     def celery_broker_url(self) -> str:
         """Address that Celery talks to."""
         return self.broker_url or self.valkey_url
@@ -183,7 +208,7 @@ class Settings(Checked):
 
     def problems(self) -> list[str]:
         """Relations that do not hold, each as a sentence that says what to change."""
-        found = self._kafka_problems()
+        found = [*self._address_problems(), *self._kafka_problems()]
         if self.task_time_limit_seconds >= self.visibility_timeout_seconds:
             found.append(
                 f"HITWEAVE_TASK_TIME_LIMIT_SECONDS ({self.task_time_limit_seconds}) must be below "
@@ -192,6 +217,27 @@ class Settings(Checked):
             )
         if self.line_bytes_max > 10 * self.chunk_bytes:
             found.append("HITWEAVE_LINE_BYTES_MAX is over ten chunks: raise HITWEAVE_CHUNK_BYTES")
+        return found
+
+    def _address_problems(self) -> list[str]:
+        found = []
+        if problem := addresses.node_problem(self.elasticsearch_url):
+            return [f"HITWEAVE_ELASTICSEARCH_URL {problem}"]
+        if self.elasticsearch_api_key is not None and addresses.basic(self.elasticsearch_url):
+            found.append(
+                "HITWEAVE_ELASTICSEARCH_URL names a user beside HITWEAVE_ELASTICSEARCH_API_KEY: "
+                "leave one of them out"
+            )
+        if (bundle := self.elasticsearch_ca_certs) is not None:
+            if not bundle.is_file():
+                found.append(f"HITWEAVE_ELASTICSEARCH_CA_CERTS ({bundle}) is not a file")
+            if not all(it.startswith("https:") for it in self.elasticsearch_nodes):
+                found.append(
+                    "HITWEAVE_ELASTICSEARCH_CA_CERTS is of use for https alone: write "
+                    "HITWEAVE_ELASTICSEARCH_URL as https://…, or leave the bundle out"
+                )
+        if problem := addresses.valkey_problem(self.valkey_url):
+            found.append(f"HITWEAVE_VALKEY_URL {problem}")
         return found
 
     def _kafka_problems(self) -> list[str]:

@@ -7,7 +7,6 @@ waiting cannot cure is noted for whoever waits, with every line of the chunk kep
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
@@ -36,7 +35,7 @@ from indexer.catalogue.product import ProductUpdate
 from indexer.catalogue.sync import Stores
 from indexer.catalogue.tally import Counts, Tally
 from indexer.catalogue.transfer import Route, transfer
-from indexer.errors import CouldNotReach, ElasticsearchUnavailable, HitweaveError, WriteFailed
+from indexer.errors import AccessDenied, CouldNotReach, HitweaveError, WriteFailed
 
 WRITE, EMBED = "indexer.tasks.write_chunk", "indexer.tasks.embed_chunk"
 COPY, STAGE = "indexer.tasks.copy_chunk", "indexer.tasks.stage_cards"
@@ -45,9 +44,10 @@ LOOK, COMPARE = "indexer.tasks.look_for_written", "indexer.tasks.compare_with_st
 LOOKED, LOOK_IDS_MAX = "hw:looked-for-written", 2000
 GENERATION_SECONDS = 5
 PACKED_VECTORS_FROM = (9, 3)
-BUSY = frozenset({429, 502, 503, 504})
 # Servers that are away or too busy come back.
 RETRYABLE = (CouldNotReach, TransportError, redis.ConnectionError, redis.TimeoutError)
+# Somebody waits for a job, and is to hear which right is missing.
+GIVEN_UP = (AccessDenied,)
 # A retry waits inside a worker, so it must end before the broker hands the task out again.
 RETRY_WAIT_SECONDS_MAX = 5
 # Leaves time to write what was encoded.
@@ -60,6 +60,7 @@ class CatalogueTask(Task):  # type: ignore[misc]
     """Repeats what waiting cures, and tells whoever waits of what it does not."""
 
     autoretry_for = RETRYABLE
+    dont_autoretry_for = GIVEN_UP
     max_retries = None
     retry_backoff = 1
     retry_backoff_max = RETRY_WAIT_SECONDS_MAX
@@ -79,6 +80,7 @@ class CatalogueTask(Task):  # type: ignore[misc]
 
 
 @shared_task(base=CatalogueTask, bind=True, name=WRITE)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def write_chunk(
     self: Task, index: str, job: str, chunk: int, products: list[dict[str, Any]]
 ) -> None:
@@ -98,6 +100,7 @@ def write_chunk(
 
 
 @shared_task(base=CatalogueTask, bind=True, name=EMBED)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def embed_chunk(
     self: Task,
     index: str,
@@ -131,6 +134,7 @@ def embed_chunk(
 
 
 @shared_task(base=CatalogueTask, bind=True, name=COPY)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def copy_chunk(
     self: Task,
     index: str,
@@ -147,10 +151,9 @@ def copy_chunk(
     _begin(work, f"copy {chunk} {len(ids)} {self.request.retries}")
     started = time.monotonic()
     route = Route(_concrete(index, source), _concrete(index, target), stage)
-    with _busy_is_unavailable():
-        deadline = _deadline()
-        encoder = partial(opened, route.target.recipe, deadline)
-        tally, left = transfer(_stores(), route, ids, encoder, deadline)
+    deadline = _deadline()
+    encoder = partial(opened, route.target.recipe, deadline)
+    tally, left = transfer(_stores(), route, ids, encoder, deadline)
     _keep_rejected(job, tally)
     counts = Counts(**(before or {})) + tally.total()
     if left:
@@ -163,19 +166,19 @@ def copy_chunk(
 
 
 @shared_task(base=CatalogueTask, name=STAGE)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def stage_cards(index: str, job: str, chunk: int, target: str, ids: list[str]) -> None:
     """Write the cards of a generation that is not served yet, aside."""
-    with _busy_is_unavailable():
-        done = sync.refill(_stores(), _concrete(index, target), ids, staged=True)
+    done = sync.refill(_stores(), _concrete(index, target), ids, staged=True)
     work = Job(_valkey(os.getpid()), job)
     work.record_copied(chunk, Counts(unchanged=done.written), Tally())
 
 
 @shared_task(base=CatalogueTask, name=REFILL)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def refill_cards(index: str, ids: list[str]) -> None:
     """Make the cards in Valkey those of the documents; without vectors these are taken up first."""
-    with _busy_is_unavailable():
-        done = sync.refill(_stores(), _generation(index), ids)
+    done = sync.refill(_stores(), _generation(index), ids)
     if done.waiting:
         inbox.submit(TAKE_UP, "embed", index=index, ids=done.waiting)
     _log.info("cards_refilled", index=index, asked=len(ids), written=done.written)
@@ -243,10 +246,10 @@ def _chunks(ids: list[str]) -> Iterator[list[str]]:
 
 
 @shared_task(base=CatalogueTask, name=COMPARE)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def compare_with_stamps(index: str, ids: list[str]) -> None:
     """Mend cards, and have vectors made anew, of documents that somebody else changed in part."""
-    with _busy_is_unavailable():
-        done = sync.refill_changed(_stores(), _generation(index), ids)
+    done = sync.refill_changed(_stores(), _generation(index), ids)
     if done.waiting:
         inbox.submit(TAKE_UP, "embed", index=index, ids=done.waiting)
     if done.written or done.waiting:
@@ -256,19 +259,19 @@ def compare_with_stamps(index: str, ids: list[str]) -> None:
 
 
 @shared_task(base=CatalogueTask, name=TAKE_UP)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def take_up_documents(index: str, ids: list[str], concrete: str | None = None) -> None:
     """Give documents that somebody else wrote their vectors and cards.
 
     `concrete` is where they are, if not where the index was seen last.
     """
     started = time.monotonic()
-    with _busy_is_unavailable():
-        deadline = _deadline()
-        there = concrete and generation_at(_stores().es, index, concrete)
-        generation = there or _generation(index)
-        encoder = partial(opened, generation.recipe, deadline)
-        route = Route(generation, generation)
-        tally, left = transfer(_stores(), route, ids, encoder, deadline)
+    deadline = _deadline()
+    there = concrete and generation_at(_stores().es, index, concrete)
+    generation = there or _generation(index)
+    encoder = partial(opened, generation.recipe, deadline)
+    route = Route(generation, generation)
+    tally, left = transfer(_stores(), route, ids, encoder, deadline)
     if left:
         inbox.submit(TAKE_UP, "embed", index=index, ids=left, concrete=concrete)
     _report("documents_taken_up", index, tally, started, left=len(left))
@@ -281,36 +284,27 @@ def give_up(kwargs: dict[str, Any], reason: str) -> None:
     tally = Tally()
     for product in kwargs.get("products", ()):
         tally.reject(ProductUpdate.model_validate(product), reason)
-    _keep_rejected(kwargs["job"], tally)
+    try:
+        _keep_rejected(kwargs["job"], tally)
+    except (ApiError, TransportError, HitweaveError) as error:
+        _log.error("rejected_not_kept", job=kwargs["job"], error=type(error).__name__)
 
 
 def _carry_out(index: str, updates: list[ProductUpdate], *, encode: bool) -> sync.Done:
     deadline = _deadline()
-    with _busy_is_unavailable():
-        generation = _generation(index)
-        return sync.carry_out(
-            _stores(),
-            generation,
-            updates,
-            encoder=opened(generation.recipe, deadline) if encode else None,
-            deadline=deadline,
-        )
+    generation = _generation(index)
+    return sync.carry_out(
+        _stores(),
+        generation,
+        updates,
+        encoder=opened(generation.recipe, deadline) if encode else None,
+        deadline=deadline,
+    )
 
 
 def _deadline() -> float:
     """When to stop encoding, on the monotonic clock."""
     return time.monotonic() + settings.load().task_time_limit_seconds * TIME_SHARE_TO_ENCODE
-
-
-@contextmanager
-def _busy_is_unavailable() -> Iterator[None]:
-    """A cluster that cannot answer now is waited for like one that is away."""
-    try:
-        yield
-    except ApiError as error:
-        if error.status_code in BUSY:
-            raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
-        raise
 
 
 def _begin(work: Job, chunk: str) -> None:

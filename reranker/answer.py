@@ -187,8 +187,8 @@ def rank(process: Process, call: Call, chance: str | None = None) -> Ranking:
 class GivenList:
     """Candidates to rank that a client found itself; no index: by what they bring alone.
 
-    `window` is how many of them the model looks at; `headers` go to Elasticsearch where rules make
-    it be asked. `brought` are fields that the client knows of candidates, by id.
+    `window` is how many of them the model looks at; rules may ask Elasticsearch for `target`, with
+    `headers`. `brought` are fields that the client knows of candidates, by id.
     """
 
     text: str
@@ -199,6 +199,7 @@ class GivenList:
     context: Mapping[str, Any]
     rules: RuleSet = NO_RULES
     headers: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
     diversity: float = 0.0
     brought: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -225,7 +226,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
     layer = _layer(process, generation)
     reading, no_memory = _ask_memory(process, generation, given.shopper, text, layer, personal=True)
     vector, no_vector = _encode(process, generation, text)
-    source = Source(process.nodes, generation, given.headers, deadline.left(SEARCH_SHARE))
+    source = Source(process.nodes, given.target, given.headers, deadline.left(SEARCH_SHARE))
     ruled = ruling.narrowed_list(effects, given.candidates, source)
     who, no_shopper = _known(process, generation, reading)
     asked = Asked(
@@ -245,8 +246,7 @@ def rerank(process: Process, given: GivenList, deadline: Deadline) -> Reranked:
         fused = scored.fused_in_time(process, asked, deadline)
     else:
         fused = Fused(baseline.rrf(ruled.candidates), log_odds=False)
-    available = scored.available(process, asked, fused)
-    policy = generation.config.diversity
+    policy, available = generation.config.diversity, scored.available(process, asked, fused)
     wish = wish_of(process.memory, asked, given.diversity, policy, given.brought)
     varied = wish.varied(fused, available)
     return Reranked(

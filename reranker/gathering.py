@@ -138,7 +138,7 @@ def _names(process: Process, wish: Wish, start: Past) -> _Names:
     if not len(start.history) or NAMELESS.issuperset(wish.sources):
         return _Names({}, ())
     ids = start.shopper.ids(len(start.history))
-    known = process.names.find(wish.generation.concrete, rights(wish.headers), ids)
+    known = process.names.find(wish.asked_at, rights(wish.headers), ids)
     return _Names(known, [item_id for item_id in ids if item_id not in known])
 
 
@@ -157,11 +157,15 @@ def _ask(process: Process, wish: Wish, basis: Basis, names: _Names, deadline: De
     text = sources.direction(start.vectors, start.recency_share)
     if text is not None and "content" in wish.sources:
         by_column = process.generations.has_id_column(generation)
-        searches["content"] = (generation.concrete, _by_content(text, wish, by_column=by_column))
+        searches["content"] = (wish.asked_at, _by_content(text, wish, by_column=by_column))
     if names.unknown:
-        searches[TITLES] = (generation.concrete, titles.body(generation, names.unknown))
+        searches[TITLES] = (wish.asked_at, titles.body(generation, names.unknown))
     return Several(
-        process.nodes, searches, wish.headers, timeout_seconds=deadline.left(SEARCH_SHARE)
+        process.nodes,
+        searches,
+        wish.headers,
+        ours=("collaborative",),  # nobody has rights to an index of ours; what it names is checked
+        timeout_seconds=deadline.left(SEARCH_SHARE),
     )
 
 
@@ -221,7 +225,7 @@ def _learn(process: Process, wish: Wish, names: _Names, response: Mapping[str, A
     names.known.update(read)
     if titles.is_whole(response):
         everyone = {item_id: read.get(item_id, titles.UNNAMED) for item_id in names.unknown}
-        process.names.keep(wish.generation.concrete, rights(wish.headers), everyone)
+        process.names.keep(wish.asked_at, rights(wish.headers), everyone)
 
 
 def _ranked(ids: Sequence[str], hits: Sequence[Mapping[str, Any]]) -> Ranked:
@@ -250,7 +254,7 @@ def search(
     """Hits of a search by their ids; raises fetch.Refused."""
     answer = process.nodes.ask(
         "POST",
-        f"/{wish.generation.concrete}/_search",
+        f"/{wish.asked_at}/_search",
         orjson.dumps({"_source": False, "track_total_hits": False, **body}),
         {"Content-Type": JSON, "Accept": JSON, **wish.headers},
         timeout_seconds=deadline.left(),

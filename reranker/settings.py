@@ -77,6 +77,9 @@ class Settings(Checked):
     gateway_allow_writes: bool = Field(
         False, description="Pass writes and administration on to Elasticsearch."
     )
+    gateway_anonymous: bool = Field(
+        False, description="Clients without credentials are answered with the sidecar's own."
+    )
     did_you_mean_hits_max: int = Field(
         2, ge=0, description="A search whose words match at most so many is asked what it meant."
     )
@@ -94,7 +97,8 @@ class Settings(Checked):
     )
     trusted_addresses: str = Field(
         "",
-        description="Addresses or networks, with commas, trusted like loopback to send events.",
+        description="Addresses or networks, with commas, trusted like loopback to send events, and "
+        "to ask `/rerank` without credentials.",
     )
     rules_token: SecretStr | None = Field(
         None,

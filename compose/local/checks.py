@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from elasticsearch import ApiError, Elasticsearch
+
 from compose.local import archive, ground, java_runtime, ports, stack, valkey
 from compose.local.action_checks import check_actions
 from compose.local.drift_checks import check_drift
@@ -16,7 +18,9 @@ from compose.local.kafka_checks import check_kafka
 from compose.local.part import Readiness
 from compose.local.processes import QUEUES
 from compose.local.readiness import is_ready
-from indexer import connections, settings
+from compose.local.rights_checks import check_rights
+from indexer import addresses, connections, settings
+from indexer.behaviour import applications
 from indexer.errors import CouldNotReach, HitweaveError
 from reranker import settings as serving_settings
 from reranker.fusion import artifact
@@ -120,20 +124,28 @@ def check_elasticsearch(usable: settings.Settings) -> Iterator[Finding]:
         except HitweaveError as error:
             yield _refused("elasticsearch", error)
             return
-        health = client.cluster.health().body
-        level: Level = "fault" if health["status"] == "red" else "ok"
-        found = (
-            f"{number} at {usable.elasticsearch_url} (supported: "
-            f"{connections.SUPPORTED_MAJOR}.{connections.SUPPORTED_MINOR_FROM} and later "
-            f"{connections.SUPPORTED_MAJOR}.x), health {health['status']}"
-        )
-        advice = (
-            "shards are missing: see `GET _cluster/allocation/explain`" if level != "ok" else ""
-        )
-        yield Finding("elasticsearch", level, found, advice)
-        yield from check_indices(client)
-        yield from check_actions(client)
-        yield from check_items(client)
+        try:
+            yield from _of_the_cluster(client, usable, number)
+        except ApiError as error:
+            yield _refused("elasticsearch", connections.told(error))
+
+
+def _of_the_cluster(
+    client: Elasticsearch, usable: settings.Settings, number: str
+) -> Iterator[Finding]:
+    yield from check_rights(client, sorted(applications.read(client).named))
+    health = client.cluster.health().body
+    level: Level = "fault" if health["status"] == "red" else "ok"
+    found = (
+        f"{number} at {addresses.shown(usable.elasticsearch_url)} (supported: "
+        f"{connections.SUPPORTED_MAJOR}.{connections.SUPPORTED_MINOR_FROM} and later "
+        f"{connections.SUPPORTED_MAJOR}.x), health {health['status']}"
+    )
+    advice = "shards are missing: see `GET _cluster/allocation/explain`" if level != "ok" else ""
+    yield Finding("elasticsearch", level, found, advice)
+    yield from check_indices(client)
+    yield from check_actions(client)
+    yield from check_items(client)
 
 
 def check_valkey(usable: settings.Settings) -> Iterator[Finding]:
@@ -148,7 +160,7 @@ def check_valkey(usable: settings.Settings) -> Iterator[Finding]:
         memory: Any = client.info("memory")
         persistence: Any = client.info("persistence")
     name = f"Valkey {server['valkey_version']}" if "valkey_version" in server else f"Redis {number}"
-    yield Finding("valkey", "ok", f"{name} at {usable.valkey_url.rsplit('@', 1)[-1]}")
+    yield Finding("valkey", "ok", f"{name} at {addresses.shown(usable.valkey_url)}")
     policy = str(memory.get("maxmemory_policy"))
     if policy != "noeviction":
         advice = "set maxmemory-policy noeviction: broker and cards share it, tasks would be lost"

@@ -161,16 +161,33 @@ def main() -> None:
         click.echo(f"hitweave: {error.message}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:
-        if not _is_unreachable(error):
+        message = _denial(error) or (unreachable_message(error) if _is_unreachable(error) else None)
+        if message is None:
             raise
-        click.echo(f"hitweave: {unreachable_message(error)}", err=True)
+        click.echo(f"hitweave: {message}", err=True)
         sys.exit(CouldNotReach.exit_code)
+
+
+def _denial(error: Exception) -> str | None:
+    """What Elasticsearch does not let us do, and what to do; None for any other error."""
+    if not _is_one_of(error, "elasticsearch.ApiError"):
+        return None
+    from elasticsearch import ApiError
+
+    from indexer.connections import denial
+
+    denied = denial(error) if isinstance(error, ApiError) else None
+    return None if denied is None else denied.message
 
 
 def _is_unreachable(error: Exception) -> bool:
     """Whether a client library gave up on a server; without importing those libraries."""
+    return _is_one_of(error, "elastic_transport.ConnectionError", "redis.ConnectionError")
+
+
+def _is_one_of(error: Exception, *kinds: str) -> bool:
     names = {f"{kind.__module__.split('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
-    return bool(names & {"elastic_transport.ConnectionError", "redis.ConnectionError"})
+    return not names.isdisjoint(kinds)
 
 
 def unreachable_message(error: Exception) -> str:

@@ -14,15 +14,14 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 from redis.client import Pipeline
 
-from indexer import telemetry
+from indexer import connections, telemetry
 from indexer.behaviour import arrivals, journal, journal_index, objects, pending, state, store
 from indexer.behaviour.arrivals import Arrival, Document, Ticket
 from indexer.behaviour.event import event_of
 from indexer.behaviour.journal import Written
-from indexer.errors import CouldNotReach, ElasticsearchUnavailable
+from indexer.errors import CouldNotReach
 
 JOB_TTL_SECONDS = 86_400
-BUSY_STATUSES = (429, 502, 503, 504)
 # Servers that are away or too busy come back; WatchError: others were faster for too long.
 WAITING_CURES = (
     CouldNotReach,
@@ -105,8 +104,10 @@ def _fold_or_set_aside(
     except WAITING_CURES:
         raise
     except Exception as error:
-        if isinstance(error, ApiError) and error.status_code in BUSY_STATUSES:
-            raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
+        if isinstance(error, ApiError) and isinstance(
+            waits := connections.told(error), WAITING_CURES
+        ):
+            raise waits from error
         if len(together) > 1:
             for arrival in together:
                 _fold_or_set_aside(es, valkey, index, [arrival], folding)

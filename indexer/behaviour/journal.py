@@ -16,7 +16,8 @@ from indexer import snapshot
 from indexer.behaviour import ubi
 from indexer.behaviour.event import BehaviourEvent, event_of, iso
 from indexer.behaviour.journal_index import EVENTS, MAPPINGS, QUERIES, ensure
-from indexer.errors import ElasticsearchUnavailable
+from indexer.connections import CLOSED
+from indexer.errors import AccessDenied, ElasticsearchUnavailable
 
 Document = dict[str, Any]
 
@@ -161,8 +162,17 @@ def _create_all(
         elif item["status"] in BUSY:
             raise ElasticsearchUnavailable(f"Elasticsearch is too busy for {journal}: try later")
         else:
+            _check_passes(journal, item["error"])
             written.refused[identities[item["_id"]]] = _reason(item["error"])
     return written
+
+
+def _check_passes(journal: str, error: Mapping[str, Any]) -> None:
+    """Raise what waiting cures, where a document was refused for no fault of its own."""
+    if error.get("type") == "security_exception":
+        raise AccessDenied(f"{journal} may not be written: {error.get('reason')}")
+    if error.get("type") in {*CLOSED, "index_not_found_exception"}:
+        raise ElasticsearchUnavailable(f"{journal} takes nothing for now: {error.get('reason')}")
 
 
 def _creation(journal: str, name: str, row: Document) -> Document:

@@ -5,21 +5,19 @@ arrivals), so that no task can lose one; each worker watches for streams that no
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import redis
 from celery import Task, shared_task
 from celery.signals import worker_ready
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import Elasticsearch
 from elasticsearch.serializer import OrjsonSerializer
 
 from indexer import connections, settings, telemetry
 from indexer.behaviour import applications, arrivals, feedback, fold, phrases
 from indexer.behaviour.arrivals import FOLD, QUEUE, Document
-from indexer.errors import ElasticsearchUnavailable, HitweaveError
+from indexer.errors import HitweaveError
 
 RECORD = "indexer.behaviour.tasks.record_queries"
 # Stays below the broker's visibility timeout, or the waiting task would be handed out twice.
@@ -46,13 +44,13 @@ class BehaviourTask(Task):  # type: ignore[misc]
 
 
 @shared_task(base=BehaviourTask, name=FOLD)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def fold_events(index: str) -> None:
     """Fold what has arrived for an index."""
     known = settings.load()
     es, valkey = _clients(os.getpid())
     seconds_max = known.task_time_limit_seconds * TIME_SHARE_TO_DRAIN
-    with _busy_is_away():
-        half_life_hours = applications.half_life_hours(es, index)
+    half_life_hours = applications.half_life_hours(es, index)
     more = fold.drain(
         es,
         valkey,
@@ -69,22 +67,11 @@ def fold_events(index: str) -> None:
 
 
 @shared_task(base=BehaviourTask, name=RECORD)  # type: ignore[untyped-decorator]
+@connections.in_our_words
 def record_queries(index: str, documents: list[Document]) -> None:
     """Journal query documents of ubi.read, as the sidecar sends them."""
-    with _busy_is_away():
-        written = fold.record_queries(_clients(os.getpid())[0], index, documents)
+    written = fold.record_queries(_clients(os.getpid())[0], index, documents)
     _log.info("recorded", index=index, new=written.new, known=written.known)
-
-
-@contextmanager
-def _busy_is_away() -> Iterator[None]:
-    """Waiting cures a node that is too busy, as one that is not there."""
-    try:
-        yield
-    except ApiError as error:
-        if error.status_code in fold.BUSY_STATUSES:
-            raise ElasticsearchUnavailable(f"Elasticsearch answers {error.status_code}") from error
-        raise
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -15,13 +15,13 @@ from elasticsearch import ApiError, Elasticsearch
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from indexer.catalogue.generation import reason_of
-from indexer.errors import ElasticsearchUnavailable, WriteFailed
+from indexer.connections import BUSY, CLOSED, denial
+from indexer.errors import AccessDenied, ElasticsearchUnavailable, WriteFailed
 
 REQUEST_BYTES_MAX = 5_000_000
 REQUEST_ITEMS_MAX = 1000
-BUSY = frozenset({429, 502, 503, 504})
 REFUSED = frozenset({400, 413})
-BLOCKED = "cluster_block_exception"  # a generation that is being replaced, or a full disk
+DENIED = "security_exception"
 WAIT_SECONDS_FIRST, WAIT_SECONDS_MAX = 0.1, 5.0
 ANSWER_PATHS = "errors,items.*.status,items.*.error,items.*.result"
 
@@ -135,6 +135,8 @@ def _send(es: Elasticsearch, operations: Sequence[Operation]) -> list[dict[str, 
     except ApiError as error:
         if error.status_code in BUSY:
             raise _Busy(f"{error.status_code} {reason_of(error)}") from error
+        if (denied := denial(error)) is not None:
+            raise denied from error
         raise WriteFailed(f"Elasticsearch refuses to write: {reason_of(error)}") from error
     return [next(iter(item.values())) for item in items]
 
@@ -150,10 +152,12 @@ def _answer(item: dict[str, Any]) -> Answer | str:
     reason = _innermost(error)
     if status in BUSY:
         return f"{status} {reason}"
+    if error.get("type") in CLOSED:
+        raise ElasticsearchUnavailable(f"the index takes no writes for now: {reason}")
     if status in REFUSED:
         return Answer(Fate.REJECTED, reason)
-    if error.get("type") == BLOCKED:
-        raise ElasticsearchUnavailable(f"the index takes no writes for now: {reason}")
+    if error.get("type") == DENIED:
+        raise AccessDenied(f"Elasticsearch does not allow it: {reason}")
     raise WriteFailed(f"Elasticsearch refuses to write ({status}): {reason}")
 
 

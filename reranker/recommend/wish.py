@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from indexer.catalogue.generation import Generation
+from reranker.retrieval.request import rights
 
 Strategy = Literal["hybrid", "collaborative", "content", "trending", "bought_together"]
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
@@ -25,7 +26,8 @@ class Wish:
     is an Elasticsearch query that every item must match, and so are those of the shop's rules in
     `ruled`. Without `repeats` nothing comes that the shopper has touched before; what is `hidden`
     never comes. `diversity` is the dial, None: as the index is configured. `shopper` is a
-    pseudonym.
+    pseudonym. `target` is what the client calls the index; its own rights, if `headers` name any,
+    may hang on that name.
     """
 
     generation: Generation
@@ -40,6 +42,7 @@ class Wish:
     ruled: tuple[Mapping[str, Any], ...] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
     diversity: float | None = None
 
     @property
@@ -50,8 +53,19 @@ class Wish:
 
     @property
     def must(self) -> list[Mapping[str, Any]]:
-        """What every item must match."""
-        return [*([] if self.filter is None else [self.filter]), *self.ruled]
+        """What Elasticsearch must find every item by; empty where it need not."""
+        asked = [*([] if self.filter is None else [self.filter]), *self.ruled]
+        return asked or ([{"match_all": {}}] if self.is_confined else [])
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether the client may see less than we do."""
+        return bool(rights(self.headers))
+
+    @property
+    def asked_at(self) -> str:
+        """The name that Elasticsearch is asked for goods by."""
+        return self.target if self.is_confined and self.target else self.generation.concrete
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from indexer.addresses import PORTS
 from indexer.errors import ElasticsearchUnavailable
 from indexer.settings import Settings
 from reranker.retrieval.watch import Places, Watch
@@ -25,6 +26,7 @@ from reranker.retrieval.wire import Answer, Connection, ProtocolError
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+AUTHORIZATION = "authorization"
 REST_AFTER_FAILURE_SECONDS = 5.0
 CONNECT_SECONDS_MAX = 1.0
 BRIEFLY_SECONDS = 1.0
@@ -49,11 +51,11 @@ class _Host:
         own_headers: Mapping[str, str],
         silent_seconds: float,
     ) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        parts = urlsplit(url)
         self.url = url
         self.name = parts.hostname or "127.0.0.1"
-        self.port = parts.port or (443 if parts.scheme == "https" else 9200)
-        self.prefix = parts.path.rstrip("/")
+        self.port = parts.port or PORTS[parts.scheme]
+        self.prefix = parts.path
         self.context = (
             ssl.create_default_context(cafile=ca_certs) if parts.scheme == "https" else None
         )
@@ -140,29 +142,35 @@ class Nodes:
     """The cluster's addresses, used in turn; one that fails or is silent rests for a while.
 
     At the most `long_waits` requests wait longer than briefly at the same time; a node that says
-    nothing at all for so long is silent.
+    nothing at all for so long is silent. The sidecar's own credentials go along where a request
+    names none; a client that has none gets them only where they are `lent` to everybody.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
+        lends_credentials: bool = False,
         long_waits: int = LONG_WAITS,
         briefly_seconds: float = BRIEFLY_SECONDS,
     ) -> None:
         ca_certs = settings.elasticsearch_ca_certs
-        key = settings.elasticsearch_api_key
-        self._own_headers = {"Authorization": f"ApiKey {key.get_secret_value()}"} if key else {}
+        own = settings.elasticsearch_authorization
+        self._own_headers = {"Authorization": own} if own else {}
+        self._lends = lends_credentials
         self._hosts = [
-            _Host(
-                url.strip(), str(ca_certs) if ca_certs else None, self._own_headers, briefly_seconds
-            )
-            for url in settings.elasticsearch_url.split(",")
+            _Host(url, str(ca_certs) if ca_certs else None, self._own_headers, briefly_seconds)
+            for url in settings.elasticsearch_nodes
         ]
         self._turn = itertools.count()
         self.timeout_seconds = settings.elasticsearch_timeout_seconds
         self.places = Places(long_waits)
         self.briefly_seconds = briefly_seconds
+
+    @property
+    def guards(self) -> bool:
+        """Whether clients must name credentials of their own: ours would open the cluster."""
+        return bool(self._own_headers) and not self._lends
 
     def send(
         self,
@@ -174,7 +182,8 @@ class Nodes:
         timeout_seconds: float | None = None,
         repeatable: bool = True,
     ) -> Pending:
-        """Send and return at once; the sidecar's own key goes along where no other is given.
+        """Send and return at once; the sidecar's own key goes along where no other is given, none
+        where the Authorization given is empty.
 
         Raises LateAnswer for what has a time of its own where the node is silent.
         """
@@ -182,7 +191,7 @@ class Nodes:
             method=method,
             path=path,
             body=body,
-            headers={**self._own_headers, **(headers or {})},
+            headers=_with_credentials(self._own_headers, headers or {}),
             timeout_seconds=timeout_seconds or self.timeout_seconds,
             repeatable=repeatable,
             hurried=timeout_seconds is not None,
@@ -243,6 +252,14 @@ class Nodes:
         return sorted(turned, key=lambda host: host.watch.silent or host.rests_until > now)
 
 
+def _with_credentials(own: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with ours where they name nobody; without an empty Authorization."""
+    named = {name: value for name, value in headers.items() if name.lower() == AUTHORIZATION}
+    if not named:
+        return {**own, **headers}
+    return {name: value for name, value in headers.items() if name not in named or value}
+
+
 def _send(connection: Connection, host: _Host, request: _Request) -> None:
     connection.send(
         request.method,
@@ -254,6 +271,12 @@ def _send(connection: Connection, host: _Host, request: _Request) -> None:
 
 
 def _unavailable(host: _Host, error: Exception | None) -> ElasticsearchUnavailable:
+    if isinstance(error, ssl.SSLError):
+        return ElasticsearchUnavailable(
+            f"the connection to Elasticsearch at {host.url} is not trusted "
+            f"({getattr(error, 'verify_message', '') or error.reason}): see whether "
+            "HITWEAVE_ELASTICSEARCH_CA_CERTS is its CA and its certificate has that name"
+        )
     return ElasticsearchUnavailable(
         f"Elasticsearch does not answer at {host.url} ({type(error).__name__}): "
         "start it (`hitweave up`) or set HITWEAVE_ELASTICSEARCH_URL"

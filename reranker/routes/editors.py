@@ -1,7 +1,8 @@
 """Who may edit rules and experiments: who sends the token, else only the machine itself.
 
 A browser on that machine is not trusted with what another site's page tells it to send: changes
-come as JSON, from a page of ours, under a name of loopback. Fails closed.
+come as JSON, from a page of ours, under a name of loopback. Who has no token must also be allowed
+to read the index, where the cluster knows its clients. Fails closed.
 """
 
 import hmac
@@ -10,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flask import Response, current_app, request
 
-from reranker.routes import problems
+from reranker.routes import problems, rights
 from reranker.routes.reply import html_reply, wants_html
 
 TOKEN_HEADER = "X-Hitweave-Token"  # noqa: S105 - where it stands, not what it is
@@ -33,6 +34,8 @@ def refusal() -> Response | None:
             f"{TOKEN_HEADER} is missing or wrong: only who knows it may do this"
         )
     if _from_this_machine() and _from_own_page():
+        if named := (request.view_args or {}).get("index"):
+            rights.check_reads(named)
         return None
     return problems.forbidden(
         "this is done from the machine that the sidecar runs on, as JSON: ask from there, or "

@@ -10,6 +10,7 @@ from indexer.errors import InvalidRequest
 from reranker.routes.access import generation_of, process
 from reranker.routes.body import required, sent_object
 from reranker.routes.reply import json_reply
+from reranker.routes.rights import headers_of_ranking
 
 blueprint = Blueprint("embed", __name__)
 
@@ -25,6 +26,7 @@ def embed() -> Response:
     index, texts = required(body, "index", str), required(body, "texts", list)
     role = _role(body.get("as", "query"))
     _check_texts(texts)
+    headers_of_ranking(index)
     generation = generation_of(index)
     encoder = process().vectors.encoder(generation.recipe)
     vectors: Any = encoder.encode(texts, role=role) if texts else []

@@ -6,6 +6,7 @@ A request that Elasticsearch would refuse as a whole is refused as a whole, in i
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -114,6 +115,8 @@ def _answer(one: _One, index: str | None) -> dict[str, Any] | bytes:
             return narrowed.by_rules(one.sent, asked, generation) or _as_it_came(one)
         return in_old_form(ranked(asked, str(name), generation, started)) | {"status": 200}
     except Refused as refused:
+        if refused.answer.status == HTTPStatus.UNAUTHORIZED:
+            raise  # who nobody is known to be is answered nothing at all
         if refused.answer.status in JUDGED_BY_NODE:
             return _as_it_came(one)
         return problems.refusal_body(refused)

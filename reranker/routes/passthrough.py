@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from flask import Blueprint, Response, current_app, request
 
 from reranker.retrieval.node import Answer
-from reranker.routes import problems
+from reranker.routes import problems, rights
 from reranker.routes.access import process
 from reranker.routes.reply import from_node
 from reranker.routes.sent import foreign_origin
@@ -96,6 +96,7 @@ def ask_node(body: bytes | None = None, target: str | None = None) -> Answer:
     left_out = left_out if target is None else left_out | {"accept-encoding"}
     left_out = left_out if foreign_origin() else left_out | {"origin"}
     headers = {n: v for n, v in request.headers.items() if n.lower() not in left_out}
+    headers |= rights.nobody(request.headers)
     return process().nodes.ask(
         request.method,
         target or raw_target(),

@@ -12,9 +12,10 @@ from reranker.recommend.wish import STRATEGIES, Strategy, Wish
 from reranker.retrieval.fetch import Refused
 from reranker.retrieval.request import Shopper, dial
 from reranker.routes import problems
-from reranker.routes.access import generation_of, process
+from reranker.routes.access import process
 from reranker.routes.body import only, required, sent_object
-from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.routes.reply import json_reply
+from reranker.routes.rights import forwarded_headers, readable
 from reranker.serving import ruling
 from reranker.serving.call import pseudonym_of
 from reranker.serving.deadline import Deadline
@@ -64,7 +65,8 @@ def _wish(body: dict[str, Any]) -> Wish:
     if not isinstance(repeats, bool):
         raise InvalidRequest(f"repeats is {repeats!r}: use true or false")
     session_id, session = _session(body)
-    generation = generation_of(required(body, "index", str))
+    target = required(body, "index", str)
+    generation = readable(target)
     wanted, context = _object(body, "filter"), _object(body, "context") or {}
     rules = process().rules.find(generation.index)
     found = ruling.effects_without_words(rules, wanted, context, process().clock())
@@ -82,6 +84,7 @@ def _wish(body: dict[str, Any]) -> Wish:
         ruled=found.filters,
         context=context,
         headers=forwarded_headers(request.headers),
+        target=target,
         diversity=dial(body["diversity"], "diversity") if "diversity" in body else None,
     )
 

@@ -7,7 +7,6 @@ import orjson
 from flask import Response, render_template, request
 
 from reranker.retrieval.node import JSON, Answer
-from reranker.retrieval.request import Headers
 from reranker.routes import filter_path
 
 PRODUCT = {"X-Elastic-Product": "Elasticsearch"}
@@ -62,12 +61,6 @@ def from_node(answer: Answer) -> Response:
     if "x-opaque-id" not in headers:
         headers |= _echoed()
     return Response(answer.body, answer.status, headers=headers)
-
-
-def forwarded_headers(headers: Headers) -> dict[str, str]:
-    """What of a client's headers goes on to the node with requests of ours."""
-    names = ("Authorization", "X-Opaque-Id", "traceparent", "es-security-runas-user")
-    return {name: value for name in names if (value := headers.get(name)) is not None}
 
 
 def _packed(text: bytes) -> tuple[bytes, dict[str, str]]:

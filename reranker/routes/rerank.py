@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from numpy.typing import NDArray
 
 from indexer.catalogue.generation import Generation
@@ -13,10 +13,11 @@ from indexer.errors import InvalidRequest
 from reranker import answer
 from reranker.answer import GivenList, Reranked
 from reranker.retrieval.candidates import Candidates
-from reranker.retrieval.request import Shopper, dial
+from reranker.retrieval.request import Shopper, dial, rights
 from reranker.routes.access import generation_of, process
 from reranker.routes.body import only, required, sent_object
-from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.routes.reply import json_reply
+from reranker.routes.rights import headers_of_ranking
 from reranker.rules.matching import NO_RULES
 from reranker.serving import explaining
 from reranker.serving.call import pseudonym_of
@@ -71,9 +72,8 @@ def _explain(
     items: list[dict[str, Any]], given: GivenList, ranked: Reranked, deadline: Deadline
 ) -> None:
     """Put an explanation into each item: Elasticsearch's form, a sentence and the attention."""
-    headers = forwarded_headers(request.headers)
     read_titles = explaining.title_reader(
-        process().nodes, given.generation, None, headers, deadline
+        process().nodes, given.generation, given.target, given.headers, deadline
     )
     list_ = Explainable(
         fused=ranked.fused,
@@ -95,7 +95,7 @@ def _given(body: dict[str, Any]) -> GivenList:
     if not isinstance(context, dict):
         raise InvalidRequest("context must be an object of keys and values")
     candidates = _candidates(required(body, "candidates", list))
-    generation = _generation(body.get("index"))
+    generation, headers = _ranked_by(body.get("index"))
     return GivenList(
         text=required(body, "query", str),
         candidates=candidates,
@@ -104,10 +104,18 @@ def _given(body: dict[str, Any]) -> GivenList:
         shopper=pseudonym_of(shopper, process().pseudonym_key),
         context=context,
         rules=NO_RULES if generation is None else process().rules.find(generation.index),
-        headers=forwarded_headers(request.headers),
+        headers=headers,
+        target=_target(generation, headers),
         diversity=dial(body.get("diversity", _usual(generation)), "diversity"),
         brought=_brought(body["candidates"]),
     )
+
+
+def _target(generation: Generation | None, headers: Mapping[str, str]) -> str:
+    """The name that Elasticsearch is asked by; a client's own rights hang on that of the index."""
+    if generation is None:
+        return ""
+    return generation.index if rights(headers) else generation.concrete
 
 
 def _usual(generation: Generation | None) -> float:
@@ -127,9 +135,18 @@ def _window(given: Any) -> int:
     return given
 
 
-def _generation(index: Any) -> Generation | None:
-    """The index named; without a name the only one there is, else none."""
-    return process().generations.only() if index is None else generation_of(index)
+def _ranked_by(index: Any) -> tuple[Generation | None, dict[str, str]]:
+    """The index named, without a name the only one there is, else none; and as whom it is asked.
+
+    Raises Refused for a client that may not read it.
+    """
+    if index is None:
+        found = process().generations.only()
+        return found, {} if found is None else headers_of_ranking(found.index)
+    # Who may not read it is not told either whether there is one.
+    headers = headers_of_ranking(index) if isinstance(index, str) else {}
+    found = generation_of(index)
+    return found, headers if found.index == index else headers_of_ranking(found.index)
 
 
 def _candidates(given: Sequence[Any]) -> Candidates:

@@ -13,11 +13,12 @@ from indexer.catalogue.generation import Generation
 from reranker import answer, response
 from reranker.retrieval import time_value
 from reranker.retrieval.fetch import Refused
-from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, parse
+from reranker.retrieval.request import Defaults, PassThrough, RankedRequest, parse, rights
 from reranker.routes import narrowed
 from reranker.routes.access import process
 from reranker.routes.passthrough import ask_node
-from reranker.routes.reply import forwarded_headers, from_node, json_reply
+from reranker.routes.reply import from_node, json_reply
+from reranker.routes.rights import forwarded_headers
 from reranker.routes.sent import (
     Sent,
     check_options,
@@ -98,7 +99,7 @@ def call(asked: RankedRequest, target: str, generation: Generation, started: flo
     here = process()
     headers = forwarded_headers(request.headers)
     ours = target == generation.index and not generation.is_attached
-    own_name = ours and "Authorization" not in headers
+    own_name = ours and not rights(headers)
     return Call(
         request=asked,
         generation=generation,

@@ -38,6 +38,16 @@ def origin() -> Origin:
     return Origin("robot" if robot else "client", address_pseudonym(key, address))
 
 
+def is_named_as_trusted() -> bool:
+    """Whether this request has come by none but addresses that the settings name as trusted;
+    loopback is one only where they name it.
+    """
+    known = current_app.config.get("HITWEAVE_SETTINGS") or settings.load()
+    handed_on = request.headers.get(FORWARDED, "").split(",")
+    addresses = [request.remote_addr or "", *(it.strip() for it in handed_on if it.strip())]
+    return all(_is_within(it, known.trusted_networks) for it in addresses)
+
+
 def _sender(
     peer: str,
     forwarded: Sequence[str],
@@ -57,4 +67,14 @@ def _is_trusted(
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return found.is_loopback or any(found in network for network in trusted)
+    return found.is_loopback or _is_within(address, trusted)
+
+
+def _is_within(
+    address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks)

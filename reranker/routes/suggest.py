@@ -8,10 +8,12 @@ from flask import Blueprint, Response, request
 from indexer.behaviour.event import query_key
 from indexer.catalogue.generation import Generation
 from indexer.errors import InvalidRequest
-from reranker.routes.access import generation_of, process
-from reranker.routes.reply import forwarded_headers, json_reply
+from reranker.routes.access import process
+from reranker.routes.reply import json_reply
+from reranker.routes.rights import forwarded_headers, readable, reads
 from reranker.serving import completing, ruling
 from reranker.serving.deadline import Deadline
+from reranker.serving.suggesting import Phrases
 
 blueprint = Blueprint("suggest", __name__)
 
@@ -24,11 +26,13 @@ def suggest(index: str) -> Response:
     there is room, the catalogue's own.
     """
     deadline = Deadline(time.perf_counter(), process().settings.deadline_ms / 1000.0)
-    generation = generation_of(index)
+    generation = readable(index)
     text, size = request.args.get("q", ""), _size()
-    known = process().phrases.find(generation.index)
+    known = _learned(generation, index)
     learned = known.complete(text, size)
-    offered, missing = _offered(generation, text, deadline) if len(learned) < size else ([], None)
+    offered, missing = (
+        _offered(generation, index, text, deadline) if len(learned) < size else ([], None)
+    )
     said = {it.text for it in learned}
     found: list[dict[str, Any]] = [
         {"text": it.text, "score": it.score, "source": "searches"} for it in learned
@@ -48,13 +52,24 @@ def suggest(index: str) -> Response:
     )
 
 
-def _offered(generation: Generation, text: str, deadline: Deadline) -> tuple[list[str], str | None]:
+def _learned(generation: Generation, index: str) -> Phrases:
+    """Texts of searches that the client may know: none where it may read a part of the index
+    alone, as by an alias with a filter.
+    """
+    if index != generation.index and not reads(generation.index):
+        return Phrases()
+    return process().phrases.find(generation.index)
+
+
+def _offered(
+    generation: Generation, target: str, text: str, deadline: Deadline
+) -> tuple[list[str], str | None]:
     """The catalogue's completions, and why there are none."""
     rules = process().rules.find(generation.index)
     try:
         found = completing.ask(
             process().nodes,
-            generation.index,
+            target,
             generation.config,
             text,
             narrowing=ruling.effects_without_words(rules, None, {}, process().clock()).narrowing,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from indexer.behaviour import event
 from indexer.catalogue.generation import Generation
 from reranker.experiments.exposure import Part
-from reranker.retrieval.request import RankedRequest, Shopper
+from reranker.retrieval.request import RankedRequest, Rights, Shopper, rights
 from reranker.rules.effects import NO_EFFECTS, Effects
 from reranker.rules.matching import NO_RULES, RuleSet
 from reranker.serving.deadline import Deadline
@@ -38,9 +38,9 @@ class Call:
     part: Part | None = None
 
     @property
-    def credentials(self) -> str:
-        """What Elasticsearch knows the client by; empty for the sidecar's own."""
-        return self.headers.get("Authorization", "")
+    def credentials(self) -> Rights:
+        """Whom Elasticsearch knows the client as; empty for the sidecar itself."""
+        return rights(self.headers)
 
 
 def pseudonym_of(shopper: Shopper, key: str) -> str | None:

@@ -91,8 +91,8 @@ class FrontDoor:
                 arrivals.hand_over(self._valkey, index, documents)
         except redis.RedisError as error:
             raise ValkeyUnavailable(
-                f"Valkey does not take events ({type(error).__name__}): start it (`hitweave up`) "
-                "or set HITWEAVE_VALKEY_URL, then send all of this request again"
+                f"Valkey does not take events ({type(error).__name__}): "
+                f"{connections.valkey_advice(error)}, then send all of this request again"
             ) from error
 
     def _terms(self, since: float, wait_seconds: float, origin: Origin) -> intake.Terms:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from elasticsearch import ApiError, AuthorizationException, Elasticsearch, TransportError
 
 from indexer.catalogue.generation import NAMES_PATH, Generation, names_of, resolve_any
 from indexer.errors import ElasticsearchUnavailable, IncompatibleIndex, UnknownIndex
+from indexer.telemetry import log
 from reranker.serving.lookouts import Lookouts
 
 Kept = TypeVar("Kept")
@@ -165,8 +166,17 @@ class Generations:
             return resolve_any(self._client, name)
         except (UnknownIndex, IncompatibleIndex):
             return None
+        except AuthorizationException as error:
+            if error.error != "security_exception" or self._was_ours(name):
+                raise _unreadable(error) from error
+            log("generations").warning("not_readable", index=name)
+            return None  # somebody else's, by all that we may know of it
         except (ApiError, TransportError) as error:
             raise _unreadable(error) from error
+
+    def _was_ours(self, name: str) -> bool:
+        known = self._known.get(name)
+        return known is not None and known[1] is not None
 
 
 def _unreadable(error: Exception) -> ElasticsearchUnavailable:

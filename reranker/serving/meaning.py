@@ -17,6 +17,8 @@ def ask(process: Process, call: Call, answer: dict[str, Any], made: Ranking | No
         return
     if made is not None and made.retrieved.named:
         return
+    if call.credentials and call.target not in (call.generation.index, call.generation.concrete):
+        return  # by an alias the client may see a part alone
     found = _found_by_words(answer, made)
     if found is None or found > process.settings.did_you_mean_hits_max:
         return

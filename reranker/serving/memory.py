@@ -16,6 +16,7 @@ import redis
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
+from indexer.connections import valkey_advice
 from indexer.errors import ValkeyUnavailable
 from indexer.telemetry import log
 from reranker.serving.line import Lines, Ticket
@@ -146,8 +147,7 @@ class Memory:
         self._rests_until = self._clock() + REST_AFTER_FAILURE_SECONDS
         log("memory").warning("valkey_failed", error=type(error).__name__)
         return ValkeyUnavailable(
-            f"Valkey does not answer ({type(error).__name__}): start it (`hitweave up`) "
-            "or set HITWEAVE_VALKEY_URL"
+            f"Valkey does not answer ({type(error).__name__}): {valkey_advice(error)}"
         )
 
     def finish(self, ticket: Ticket, asked: Mapping[str, int]) -> dict[str, Values]:

@@ -61,7 +61,16 @@ def page(
     pinned = partial(process.pins.keep, key, pin) if keep and not pin.fits_on(request) else None
     bare = just_found and not bodies.needs_documents(request)
     known = _known(process, call, ranking, ids) if just_found and ranking else None
-    hits, scores = _hits(process, call, ids, scores, pinned or (lambda: None), known, bare=bare)
+    hits, scores = _hits(
+        process,
+        call,
+        ids,
+        scores,
+        pinned or (lambda: None),
+        known,
+        bare=bare,
+        is_old=ranking is None,
+    )
     page_ms = call.deadline.took_ms() - started_ms
     told = _told(process, call, ranking, [hit["_id"] for hit in hits])
     retrieved = ranking.retrieved if ranking else None
@@ -149,12 +158,16 @@ def _hits(
     known: Known | None,
     *,
     bare: bool,
+    is_old: bool,
 ) -> tuple[list[Mapping[str, Any]], list[float]]:
-    """The page's hits; documents deleted since are left out. `bare` ones are not looked up."""
+    """The page's hits; documents deleted since are left out. `bare` ones are not looked up.
+
+    `is_old` says that the order was not made just now.
+    """
     if not ids or bare:
         meanwhile()
     if not ids:
-        _shown_as_asked(process, call)
+        _judged(process, call, is_old=is_old)
         return [], []
     if bare:
         concrete = call.generation.concrete
@@ -170,9 +183,12 @@ def _known(process: Process, call: Call, ranking: Ranking, ids: Sequence[str]) -
     return None if form is None else Known(versions_of(ids, ranking.retrieved.legs), form)
 
 
-def _shown_as_asked(process: Process, call: Call) -> None:
-    """Have Elasticsearch judge how hits shall be shown where there are none to show."""
-    if any(name in call.request.body for name in bodies.PAGE_KEYS):
+def _judged(process: Process, call: Call, *, is_old: bool) -> None:
+    """Have Elasticsearch judge how hits shall be shown where there are none to show; and whether a
+    client with rights of its own still has them, where its order is one of old.
+    """
+    shows = any(name in call.request.body for name in bodies.PAGE_KEYS)
+    if shows or (is_old and call.credentials):
         _search(process, call, bodies.page(call.request, [], call.generation.config.search_fields))
 
 

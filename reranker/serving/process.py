@@ -98,6 +98,7 @@ def open_process(servers: ServerSettings, settings: Settings) -> Process:
     )
     nodes = Nodes(
         servers,
+        lends_credentials=settings.gateway_anonymous,
         long_waits=max(int(settings.sidecar_threads * LONG_WAITS_SHARE), 1),
         briefly_seconds=max(BRIEFLY_SECONDS, deadline_seconds),
     )

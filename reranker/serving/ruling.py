@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.catalogue import codes
-from indexer.catalogue.generation import Generation
 from indexer.errors import ElasticsearchUnavailable
 from reranker.retrieval import clause, fetch
 from reranker.retrieval.candidates import Candidates, Retrieved, marks_of
@@ -133,7 +132,7 @@ class Source:
     """Where documents of a given list are looked up, as whom, and how long that may take."""
 
     nodes: Nodes
-    generation: Generation
+    target: str
     headers: Mapping[str, str]
     timeout_seconds: float
 
@@ -155,7 +154,7 @@ def narrowed_list(found: Effects, candidates: Candidates, source: Source) -> Rul
     try:
         hits = fetch.among(
             source.nodes,
-            source.generation.concrete,
+            source.target,
             rest.ids,
             Beside(found.marks),
             found.filters,

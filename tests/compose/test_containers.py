@@ -42,6 +42,7 @@ class Health(Strict):
 
 class Dependency(Strict):
     condition: Literal["service_started", "service_healthy", "service_completed_successfully"]
+    required: bool = True
 
 
 class Device(Strict):
@@ -107,8 +108,9 @@ def known_settings() -> set[str]:
     return {f"HITWEAVE_{name.upper()}" for name in fields}
 
 
-def test_both_files_are_of_the_specification(compose: Compose) -> None:
+def test_all_files_are_of_the_specification(compose: Compose) -> None:
     assert {"elasticsearch", "valkey", "sidecar"} <= {*compose.services}
+    assert {*read("own-servers.yml").services} == {*compose.services}
     assert {*read("gpu.yml").services} <= {*compose.services}
 
 
@@ -119,7 +121,8 @@ def test_a_misspelt_key_would_be_found() -> None:
 
 def test_every_setting_in_the_files_is_a_setting(compose: Compose) -> None:
     used = {*settings_file()}
-    for service in (*compose.services.values(), *read("gpu.yml").services.values()):
+    beside = [*read("gpu.yml").services.values(), *read("own-servers.yml").services.values()]
+    for service in (*compose.services.values(), *beside):
         used |= {name for name in service.environment if name.startswith("HITWEAVE_")}
     assert used
     assert used <= known_settings()
@@ -210,6 +213,21 @@ def test_dockerfiles_copy_what_exists_and_extras_are_extras(compose: Compose) ->
     declared = (root / "pyproject.toml").read_text()
     assert extras == {"worker", "train", "kafka"}
     assert all(re.search(rf"^{extra} = \[", declared, re.MULTILINE) for extra in extras)
+
+
+def test_with_servers_of_ones_own_every_process_asks_them_and_none_is_started(
+    compose: Compose,
+) -> None:
+    for name, service in read("own-servers.yml").services.items():
+        if name in ("elasticsearch", "valkey"):
+            assert service.profiles
+            continue
+        assert not any(it.required for it in compose.services[name].depends_on.values())
+        bundle = service.environment["HITWEAVE_ELASTICSEARCH_CA_CERTS"]
+        assert [volume.split(":")[-2:] for volume in service.volumes] == [[bundle, "ro"]]
+        asked = ("ELASTICSEARCH_URL", "ELASTICSEARCH_API_KEY", "VALKEY_URL", "RULES_TOKEN")
+        for setting in asked:
+            assert service.environment[f"HITWEAVE_{setting}"].startswith(f"${{HITWEAVE_{setting}:")
 
 
 def test_the_gpu_file_changes_only_the_embed_worker() -> None:

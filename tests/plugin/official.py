@@ -93,10 +93,16 @@ class Official:
             process.wait(60)
 
 
-def copy(ground: Ground, java: Java, distribution: Distribution) -> Official:
-    """The archive as Elastic made it: without our module and our plugin."""
+def copy(
+    ground: Ground, java: Java, distribution: Distribution, *, as_from_elastic: bool = True
+) -> Official:
+    """The archive as Elastic made it: without our module and our plugin.
+
+    Otherwise with our module, which has what Elastic's downloads have and the archive has not.
+    """
     home = ground.node / "official"
-    ours = shutil.ignore_patterns(CLASS_PATH_HOME, MODULE, "plugins", "logs", "*.missing")
+    module = [MODULE] if as_from_elastic else []
+    ours = shutil.ignore_patterns(CLASS_PATH_HOME, *module, "plugins", "logs", "*.missing")
     shutil.copytree(distribution.folder, home, symlinks=True, ignore=ours)
     (home / "plugins").mkdir()
     return Official(ground, java, home)

@@ -70,7 +70,9 @@ def hitweave(*args: str) -> dict[str, Any]:
 
 def show_searches() -> None:
     """One table a search and shopper, one column a mode, through the ordinary client."""
-    with Elasticsearch(settings.load().sidecar_url) as client:
+    own = settings.load().elasticsearch_authorization
+    headers = {"authorization": own} if own else {}
+    with Elasticsearch(settings.load().sidecar_url, headers=headers) as client:
         for index, query, shoppers in SEARCHES:
             for shopper in shoppers:
                 console.print(search_table(client, index, query, shopper))

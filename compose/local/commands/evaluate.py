@@ -51,7 +51,12 @@ OPTIONS = (
     click.option("--concurrency", type=FEW, default=2, show_default=True),
     click.option("--seed", type=int, help="Of the paired tests."),
     click.option("--url", help="Address of the sidecar [default: HITWEAVE_SIDECAR_URL]."),
-    click.option("--authorization", help="Value of the Authorization header."),
+    click.option(
+        "--authorization",
+        envvar="HITWEAVE_AUTHORIZATION",
+        help="Value of the Authorization header; by default what the settings have. Others on the "
+        "machine see a command line: it may stand in HITWEAVE_AUTHORIZATION.",
+    ),
     click.option("--diversity", help="Places of the dial instead of modes: 0,0.1,0.5."),
     click.option("--chart", type=FILE, help="With --diversity: draw them there, as SVG."),
 )
@@ -198,7 +203,7 @@ def asking(index: str, asked: dict[str, Any], default_url: str) -> Any:
         size=asked["size"],
         window=asked["window"],
         concurrency=asked["concurrency"],
-        authorization=asked["authorization"],
+        authorization=asked["authorization"] or settings.load().elasticsearch_authorization,
     )
     if said.fields:
         return said

@@ -87,7 +87,8 @@ def send(method: str, route: str, sent: dict[str, Any] | None = None) -> dict[st
     connection = http.client.HTTPConnection(
         parts.hostname or "127.0.0.1", parts.port or 80, timeout=TIMEOUT_SECONDS
     )
-    headers = {"Content-Type": "application/json"}
+    own = settings.load().elasticsearch_authorization
+    headers = {"Content-Type": "application/json", **({"Authorization": own} if own else {})}
     try:
         connection.request(method, route, None if sent is None else orjson.dumps(sent), headers)
         received = connection.getresponse()

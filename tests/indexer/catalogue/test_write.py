@@ -20,7 +20,7 @@ from indexer.catalogue.write import (
     requests,
     write,
 )
-from indexer.errors import ElasticsearchUnavailable, WriteFailed
+from indexer.errors import AccessDenied, ElasticsearchUnavailable
 
 Item = dict[str, Any]
 BUSY: Item = {"status": 429, "error": {"type": "rejected", "reason": "queue is full"}}
@@ -137,13 +137,13 @@ def test_a_version_conflict_is_stale_and_a_delete_of_nothing_is_done(
     assert fates(client, operations("a", "b")) == [Fate.STALE, Fate.WRITTEN]
 
 
-def test_a_generation_that_takes_no_writes_is_waited_for_and_a_missing_right_is_not(
+def test_a_generation_that_takes_no_writes_is_unavailable_and_a_missing_right_is_told(
     node: ScriptedNode, client: Elasticsearch
 ) -> None:
     node.script = [{"a": BLOCKED}, {"a": FORBIDDEN}]
     with pytest.raises(ElasticsearchUnavailable, match="blocked"):
         fates(client, operations("a"))
-    with pytest.raises(WriteFailed, match="no right"):
+    with pytest.raises(AccessDenied, match="no right"):
         fates(client, operations("a"))
 
 

@@ -81,7 +81,10 @@ def test_whatever_decides_the_order_makes_another_pin(body: dict[str, Any]) -> N
 def test_nobody_reads_the_order_of_somebody_else() -> None:
     own = pins.key_of(call(BODY))
     assert pins.key_of(call(BODY, shopper="another")) != own
-    assert pins.key_of(call(BODY, headers={"Authorization": "ApiKey x"})) != own
+    proxy = {"Authorization": "ApiKey x"}
+    assert pins.key_of(call(BODY, headers=proxy)) != own
+    as_another = {**proxy, "es-security-runas-user": "somebody"}
+    assert pins.key_of(call(BODY, headers=as_another)) != pins.key_of(call(BODY, headers=proxy))
     moved = dataclasses.replace(GENERATION, concrete="shop-000002")
     assert pins.key_of(call(BODY, generation=moved)) != own
 
