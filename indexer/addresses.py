@@ -5,10 +5,12 @@ has the address from `shown`.
 """
 
 import base64
+import re
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 PORTS = {"http": 80, "https": 443}
 VALKEY_SCHEMES = ("redis", "rediss", "unix")
+SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def shown(addresses: str) -> str:
@@ -84,7 +86,12 @@ def _node(address: str) -> str:
 
 
 def _shown(address: str) -> str:
-    """Also of what is no address: all before the last @ may be a secret."""
-    scheme, mark, rest = address.rpartition("://") if "://" in address else ("", "", address)
-    bare = rest.rpartition("@")[2].partition("?")[0].partition("#")[0]
-    return f"{scheme.rpartition('@')[2]}{mark}{bare}"
+    """Also of what is no address: all before the last @ may be a secret, and so may be what comes
+    after a question mark. Where the @ stands behind that, nobody can tell which of them it is.
+    """
+    begins = SCHEME.match(address)
+    scheme = begins.group() if begins else ""
+    rest = address.removeprefix(scheme)
+    bare = re.split("[?#]", rest.rpartition("@")[2], maxsplit=1)[0]
+    is_plain = "@" not in rest or not re.search("[?#]", rest.rpartition("@")[0])
+    return scheme + (bare if is_plain else "…")

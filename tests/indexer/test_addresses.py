@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer import addresses
@@ -31,15 +31,22 @@ def test_an_api_key_is_taken_as_either_form_that_elasticsearch_answers_with() ->
     assert addresses.api_key("id:key\n") == addresses.api_key(encoded) == f"ApiKey {encoded}"
 
 
-@given(st.text(st.characters(codec="ascii", exclude_characters="@,"), min_size=8))
-def test_no_password_is_shown(password: str) -> None:
+ANY = st.text(st.characters(codec="ascii", exclude_characters=","))
+
+
+@given(ANY, ANY)
+@example("00000://", "")
+@example("a@", "?b")
+@example("?", "@")
+def test_no_part_of_a_password_is_shown(before: str, after: str) -> None:
+    password = f"{before}s3cret{after}"
     for address in (
         f"https://shop:{password}@one:9200",
         f"redis://:{password}@one:6379/0",
         f"shop:{password}@one",
         f"redis://one:6379/0?password={password}",
     ):
-        assert password not in addresses.shown(address)
+        assert "s3cret" not in addresses.shown(address)
 
 
 @pytest.mark.parametrize(

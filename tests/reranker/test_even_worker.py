@@ -41,6 +41,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     try:
         wait_until(lambda: answers(port), 60)
         wait_until(lambda: len(shares(kept(port, 2 * PROCESSES))) == PROCESSES, 60)
+        wait_until(lambda: not connected(running.pid), 30)
         yield port
     finally:
         for child in children(running.pid):
@@ -51,6 +52,12 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 def children(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children()
+
+
+def connected(pid: int) -> int:
+    """How many connections the processes of a master have, also such as clients have closed."""
+    sockets = [it for child in children(pid) for it in child.net_connections("tcp")]
+    return sum(it.status != psutil.CONN_LISTEN for it in sockets)
 
 
 def answers(port: int) -> bool:
@@ -84,16 +91,18 @@ def shares(connections: list[http.client.HTTPConnection]) -> Counter[int]:
 def test_kept_connections_are_shared_out_evenly(port: int) -> None:
     found = shares(kept(port, 4 * PROCESSES))
     assert len(found) == PROCESSES
-    assert max(found.values()) <= 2 * 4  # a busy machine wakes some too late
+    assert max(found.values()) <= 8  # a busy machine wakes some too late
 
 
 def test_what_a_killed_process_had_is_no_share_of_its_successor(port: int) -> None:
     first = kept(port, 2 * PROCESSES)
     gone = asked(first[0])
+    master = psutil.Process(gone).ppid()
     os.kill(gone, signal.SIGKILL)
     wait_until(lambda: not psutil.pid_exists(gone), 30)
     for connection in first:
         connection.close()
+    wait_until(lambda: not connected(master), 30)
     found = shares(kept(port, 4 * PROCESSES))
     assert gone not in found
     assert max(found.values()) < 4 * PROCESSES
