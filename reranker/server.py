@@ -23,4 +23,5 @@ def on_starting(_server: Any) -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """After a process has ended, however it did: it gets no connections left."""
-    importlib.import_module("reranker.even_worker").tally.say(worker.age, -1)
+    even_worker = importlib.import_module("reranker.even_worker")
+    even_worker.tally.say(worker.age, even_worker.NOBODY)

@@ -212,10 +212,8 @@ def send_copy(submission: Submission, route: Route, ids: list[str], queue: str) 
 
 def checkpoint(es: Elasticsearch, concrete: str) -> int:
     """The sequence number up to which every write of a one-shard index is done."""
-    stats = es.indices.stats(index=concrete, metric="docs", level="shards")
-    copies = stats["indices"][concrete]["shards"]["0"]
-    primary = next(copy for copy in copies if copy["routing"]["primary"])
-    return int(primary["seq_no"]["local_checkpoint"])
+    ((_, end),) = stored.checkpoints(es, concrete).values()
+    return end
 
 
 def unblock(es: Elasticsearch, concrete: str) -> None:

@@ -164,6 +164,23 @@ def confirm(valkey: redis.Redis, index: str, orders: Mapping[str, Order]) -> Non
         valkey.hset(confirmed_key(index), mapping=said)  # type: ignore[arg-type]
 
 
+def checkpoints(es: Elasticsearch, concrete: str) -> dict[str, tuple[int, int]]:
+    """By the index's own id and the shard: the shard's number, and the sequence number up to which
+    every write there is done.
+    """
+    stats = es.indices.stats(index=concrete, metric="docs", level="shards")["indices"][concrete]
+    primaries = {
+        int(shard): copy
+        for shard, copies in stats["shards"].items()
+        for copy in copies
+        if copy["routing"]["primary"]
+    }
+    return {
+        f"{stats['uuid']}/{shard}": (shard, int(copy["seq_no"]["local_checkpoint"]))
+        for shard, copy in primaries.items()
+    }
+
+
 def read_seen(valkey: redis.Redis, index: str) -> dict[str, int]:
     """How far each shard was looked at for documents that others changed in part."""
     found: Any = valkey.hgetall(_seen_key(index))

@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch
 from indexer.catalogue.attach import missing_query
 from indexer.catalogue.generation import Generation
 from indexer.catalogue.product import RESERVED
+from indexer.catalogue.stored import checkpoints
 
 NOTHING_SEEN = -1  # sequence numbers count from 0
 STAMP = [f"{RESERVED}.version", f"{RESERVED}.received_at"]
@@ -49,7 +50,7 @@ def changed_since(
     """
     behind = {
         name: (shard, end)
-        for name, (shard, end) in _ends(es, generation.concrete).items()
+        for name, (shard, end) in checkpoints(es, generation.concrete).items()
         if end > seen.get(name, NOTHING_SEEN)
     }
     found = Changed([], {})
@@ -70,21 +71,6 @@ def changed_since(
         found.ids.extend(hit["_id"] for hit in hits if _may_differ(hit))
         found.seen[name] = end if len(hits) < limit else hits[-1]["sort"][0]
     return found
-
-
-def _ends(es: Elasticsearch, concrete: str) -> dict[str, tuple[int, int]]:
-    """Of each shard: its number and the sequence number up to which every write is done."""
-    stats = es.indices.stats(index=concrete, metric="docs", level="shards")["indices"][concrete]
-    primaries = {
-        int(shard): copy
-        for shard, copies in stats["shards"].items()
-        for copy in copies
-        if copy["routing"]["primary"]
-    }
-    return {
-        f"{stats['uuid']}/{shard}": (shard, int(copy["seq_no"]["local_checkpoint"]))
-        for shard, copy in primaries.items()
-    }
 
 
 def _may_differ(hit: Mapping[str, Any]) -> bool:
